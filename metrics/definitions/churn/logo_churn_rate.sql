@@ -1,0 +1,17 @@
+--- id = "logo_churn_rate"
+--- name_en = "Customer churn"
+--- name_es = "Tasa de cancelación de clientes"
+--- unit = "ratio"
+--- direction = "down"
+--- additivity = "none"
+--- grains = ["month", "quarter", "year"]
+--- identities = ["mrr_rollforward", "one_new_per_customer"]
+--- owner = "finance"
+--- description_en = "Of the customers that paid at the start of the period, the share that no longer pays at its end."
+--- description_es = "De los clientes que pagaban al inicio del periodo, la parte que ya no paga al final."
+--- depends_on = ["customer_movements"]
+--- source = "metric-rules B3: logo churn, start base"
+SELECT period_start, COUNT(CASE WHEN movement = 'churn' THEN 1 END) AS numerator, COUNT(*) AS denominator
+FROM customer_movements
+WHERE start_micros > 0
+GROUP BY period_start

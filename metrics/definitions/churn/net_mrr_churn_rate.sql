@@ -1,0 +1,18 @@
+--- id = "net_mrr_churn_rate"
+--- name_en = "Net MRR churn"
+--- name_es = "Cancelación neta de MRR"
+--- unit = "ratio"
+--- direction = "down"
+--- additivity = "none"
+--- grains = ["month", "quarter", "year"]
+--- identities = ["mrr_rollforward", "one_new_per_customer"]
+--- owner = "finance"
+--- description_en = "MRR lost to churn and contraction less what expansion and reactivation brought, as a share of the MRR the period started with. Below zero means growth from existing customers."
+--- description_es = "MRR perdido por cancelación y contracción menos lo ganado por expansión y reactivación, sobre el MRR inicial del periodo. Por debajo de cero, los clientes existentes hacen crecer el ingreso."
+--- depends_on = ["customer_movements"]
+--- source = "metric-rules B3: (churn + contraction - expansion - reactivation) / start"
+SELECT period_start,
+       money_sum(CASE WHEN movement IN ('churn', 'contraction', 'expansion', 'reactivation') THEN -change_micros ELSE 0 END) AS numerator,
+       money_sum(start_micros) AS denominator
+FROM customer_movements
+GROUP BY period_start

@@ -1,0 +1,23 @@
+--- id = "mrr_movements"
+--- name_en = "MRR movements"
+--- name_es = "Movimientos de MRR"
+--- unit = "money_micros"
+--- direction = "up"
+--- additivity = "none"
+--- grains = ["day", "week", "month", "quarter", "year"]
+--- breakdown = ["movement"]
+--- rounds_to = "mrr_ends"
+--- identities = ["mrr_rollforward", "mrr_not_negative", "one_new_per_customer"]
+--- owner = "finance"
+--- description_en = "What moved MRR in the period, by customer: new, reactivation, expansion, contraction, churn and exchange rates. Start plus movements is end."
+--- description_es = "Qué movió el MRR en el periodo, por cliente: nuevo, reactivación, expansión, contracción, cancelación y tipo de cambio. El inicio más los movimientos da el final."
+--- depends_on = ["customer_movements", "policy"]
+--- source = "metric-rules B2, period-net"
+WITH parts AS (
+  SELECT period_start, movement, change_micros AS part_micros FROM customer_movements WHERE movement <> 'unchanged'
+  UNION ALL
+  SELECT period_start, 'fx', fx_micros FROM customer_movements WHERE fx_micros <> 0
+)
+SELECT p.period_start, p.movement, money_sum(p.part_micros) AS value_micros, MAX(policy.reporting_currency) AS currency
+FROM parts p CROSS JOIN policy
+GROUP BY p.period_start, p.movement

@@ -1,0 +1,50 @@
+use atalaya_catalog::CatalogError;
+use atalaya_engine::EngineError;
+use atalaya_model::{MetricReadError, ModelError};
+use atalaya_store::StoreError;
+use thiserror::Error;
+
+/// Why a metric could not be computed.
+#[derive(Debug, Error)]
+pub enum MetricsError {
+    /// There is no such metric; the caller must ask for another.
+    #[error("there is no metric {0:?}; `atalaya metric --list` names them all")]
+    UnknownMetric(String),
+    /// The query is wrong; the caller must ask otherwise.
+    #[error(transparent)]
+    Query(#[from] ModelError),
+    /// The definitions are wrong; their author must mend them.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The engine could not answer; see the inner error for whether a retry helps.
+    #[error("{metric}: {source}")]
+    Engine {
+        /// What was being computed.
+        metric: String,
+        /// What the engine said.
+        source: EngineError,
+    },
+    /// The home could not be read; a retry may help.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A definition's columns are not what its unit asks for; its author must mend it.
+    #[error("{metric}: {reason}")]
+    Contract {
+        /// The definition.
+        metric: String,
+        /// What is wrong with its columns or values.
+        reason: String,
+    },
+}
+
+impl From<&MetricsError> for MetricReadError {
+    fn from(error: &MetricsError) -> Self {
+        let text = error.to_string();
+        match error {
+            MetricsError::UnknownMetric(_) | MetricsError::Query(_) => Self::BadQuery(text),
+            MetricsError::Catalog(_) | MetricsError::Contract { .. } => Self::Data(text),
+            MetricsError::Engine { source: EngineError::Query(_), .. } => Self::Data(text),
+            MetricsError::Engine { .. } | MetricsError::Store(_) => Self::Unavailable(text),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::{
+    array::{Array, AsArray},
+    datatypes::{Date32Type, TimestampMicrosecondType},
+};
+use atalaya_catalog::Catalog;
+use atalaya_engine::{EngineError, EngineSession};
+use atalaya_model::{
+    BoxFuture, Clock, MetricReadError, MetricReader, MetricSpec, Proof, ProofState, Series, SeriesQuery,
+};
+use atalaya_store::{Home, Snapshot, table_schema};
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::{EvaluationPlan, MetricsError, Policy, ProofKey, Proofs, Rows, series_from_rows};
+
+/// Computes metrics on DataFusion.
+pub struct Evaluator {
+    home: Home,
+    catalog: Catalog,
+    clock: Arc<dyn Clock>,
+    proofs: Proofs,
+}
+
+impl Evaluator {
+    /// An evaluator over a home with the definitions that come with Atalaya.
+    pub fn new(home: Home, clock: Arc<dyn Clock>) -> Result<Self, MetricsError> {
+        let proofs = Proofs::new(home.component_dir("proofs")?);
+        Ok(Self { home, catalog: Catalog::embedded()?, clock, proofs })
+    }
+
+    /// The definitions.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The home.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// The second engine's verdicts.
+    pub fn proofs(&self) -> &Proofs {
+        &self.proofs
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Policy {
+        Policy::of(self.home.settings())
+    }
+
+    /// Plans a query at the clock's now.
+    pub fn plan(&self, query: &SeriesQuery) -> Result<EvaluationPlan, MetricsError> {
+        EvaluationPlan::new(&self.catalog, self.home.settings(), &self.policy(), query, self.clock.now())
+    }
+
+    /// What a plan's proof is called on a snapshot.
+    pub fn proof_key(&self, metric: &str, plan: &EvaluationPlan, snapshot: &Snapshot) -> ProofKey {
+        let names: Vec<&str> = plan.kinds.iter().map(|kind| kind.name()).collect();
+        let definition_hash = self.catalog.get(metric).map(|definition| definition.spec.definition_hash.clone()).unwrap_or_default();
+        ProofKey { definition_hash, snapshot: snapshot.id(&names) }
+    }
+
+    /// Computes a series on a pinned snapshot, checks its identities, and says what else has been proved of it.
+    pub async fn series_on(&self, query: &SeriesQuery, snapshot: &Snapshot) -> Result<Series, MetricsError> {
+        let plan = self.plan(query)?;
+        let spec = self.spec(&query.metric)?;
+        let session = self.session(&plan, snapshot).await?;
+        let engine = |source: EngineError| MetricsError::Engine { metric: query.metric.clone(), source };
+        let (_, batches) = session.query(&plan.select).await.map_err(engine)?;
+        let rows = Rows::read(spec, plan.dimensions.len(), &batches)?;
+        let ends = match &plan.rounding {
+            Some(select) => {
+                let (_, batches) = session.query(select).await.map_err(engine)?;
+                Some(read_ends(&batches))
+            }
+            None => None,
+        };
+        let points = series_from_rows(spec, &plan, rows, ends.as_ref(), self.home.settings().reporting_currency)?;
+        let mut failures = Vec::new();
+        for (id, select) in &plan.identities {
+            let (_, batches) = session.query(select).await.map_err(engine)?;
+            failures.extend(read_violations(id, &batches));
+        }
+        let key = self.proof_key(&query.metric, &plan, snapshot);
+        let verdict = self.proofs.get(&key);
+        if let Some(verdict) = &verdict {
+            failures.extend(verdict.differences.iter().cloned());
+        }
+        let state = match (failures.is_empty(), verdict) {
+            (false, _) => ProofState::Failed,
+            (true, Some(_)) => ProofState::Checked,
+            (true, None) => ProofState::Pending,
+        };
+        Ok(Series {
+            metric: query.metric.clone(),
+            unit: spec.unit,
+            grain: query.grain,
+            dimensions: plan.dimensions.clone(),
+            points,
+            proof: Proof { state, definition_hash: key.definition_hash, snapshot: key.snapshot, failures },
+            fresh_at: fresh_at(&session, &plan).await.map_err(engine)?,
+            evaluated_at: plan.now,
+        })
+    }
+
+    /// The specification of a metric.
+    pub fn spec(&self, metric: &str) -> Result<&MetricSpec, MetricsError> {
+        self.catalog.get(metric).map(|definition| &definition.spec).ok_or_else(|| MetricsError::UnknownMetric(metric.to_owned()))
+    }
+
+    /// A session in which the plan's views can be read.
+    pub async fn session(&self, plan: &EvaluationPlan, snapshot: &Snapshot) -> Result<EngineSession, MetricsError> {
+        let engine = |name: &str| {
+            let metric = name.to_owned();
+            move |source: EngineError| MetricsError::Engine { metric, source }
+        };
+        let session = EngineSession::new().map_err(engine("session"))?;
+        for kind in &plan.kinds {
+            let table = snapshot.tables.get(kind.name());
+            session.register_files(kind.name(), table_schema(*kind), table).map_err(engine(kind.name()))?;
+        }
+        for constant in &plan.constants {
+            let (schema, batch) = constant
+                .to_batch()
+                .map_err(|error| MetricsError::Contract { metric: constant.name.to_owned(), reason: error.to_string() })?;
+            session.register_rows(constant.name, schema, vec![batch]).map_err(engine(constant.name))?;
+        }
+        for view in &plan.views {
+            let done = if view.materialise {
+                session.materialise(&view.name, &view.sql).await
+            } else {
+                session.create_view(&view.name, &view.sql).await
+            };
+            done.map_err(engine(&view.name))?;
+        }
+        Ok(session)
+    }
+}
+
+impl MetricReader for Evaluator {
+    fn specs(&self) -> Vec<MetricSpec> {
+        self.catalog.metrics().cloned().collect()
+    }
+
+    fn series<'a>(&'a self, query: &'a SeriesQuery) -> BoxFuture<'a, Result<Series, MetricReadError>> {
+        Box::pin(async move {
+            let snapshot = Snapshot::latest(&self.home).await.map_err(|error| MetricReadError::Unavailable(error.to_string()))?;
+            self.series_on(query, &snapshot).await.map_err(|error| MetricReadError::from(&error))
+        })
+    }
+}
+
+fn read_ends(batches: &[arrow::array::RecordBatch]) -> BTreeMap<NaiveDate, (i64, i64)> {
+    let mut ends = BTreeMap::new();
+    for batch in batches {
+        let days = batch.column(0).as_primitive::<Date32Type>();
+        let opening = batch.column(1).as_primitive::<arrow::datatypes::Int64Type>();
+        let closing = batch.column(2).as_primitive::<arrow::datatypes::Int64Type>();
+        for row in 0..batch.num_rows() {
+            let day = Date32Type::to_naive_date_opt(days.value(row)).unwrap_or_default();
+            ends.insert(day, (opening.value(row), closing.value(row)));
+        }
+    }
+    ends
+}
+
+fn read_violations(id: &str, batches: &[arrow::array::RecordBatch]) -> Vec<String> {
+    let mut found = Vec::new();
+    for batch in batches {
+        let Some(texts) = batch.column_by_name("violation").and_then(|column| column.as_string_opt::<i32>()) else {
+            found.extend((batch.num_rows() > 0).then(|| format!("identity {id} does not hold")));
+            continue;
+        };
+        let days = batch.column_by_name("period_start").and_then(|column| column.as_primitive_opt::<Date32Type>());
+        for row in 0..batch.num_rows() {
+            let day = days.and_then(|days| Date32Type::to_naive_date_opt(days.value(row)));
+            let when = day.map(|day| format!("{day}: ")).unwrap_or_default();
+            found.push(format!("{id}: {when}{}", texts.value(row)));
+        }
+    }
+    found
+}
+
+async fn fresh_at(session: &EngineSession, plan: &EvaluationPlan) -> Result<Option<DateTime<Utc>>, EngineError> {
+    let mut newest = None;
+    for kind in &plan.kinds {
+        let (_, batches) = session.query(&format!("SELECT MAX(landed_at) FROM raw_{}", kind.name())).await?;
+        let at = batches.iter().find_map(|batch| {
+            let column = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>()?;
+            (batch.num_rows() > 0 && column.is_valid(0)).then(|| DateTime::from_timestamp_micros(column.value(0)))?
+        });
+        newest = newest.max(at);
+    }
+    Ok(newest)
+}

@@ -1,0 +1,20 @@
+//! Evaluates definitions on a pinned snapshot: one plan, which both engines run; one way from rows to published figures.
+#![deny(missing_docs)]
+
+mod constants;
+mod error;
+mod evaluator;
+mod plan;
+mod policy;
+mod proofs;
+mod records;
+mod series;
+
+pub use constants::{Cell, ConstantTable};
+pub use error::MetricsError;
+pub use evaluator::Evaluator;
+pub use plan::{EvaluationPlan, View};
+pub use policy::Policy;
+pub use proofs::{ProofKey, Proofs, Verdict};
+pub use records::{known_columns, known_view, known_view_name};
+pub use series::{Rows, series_from_rows};

@@ -1,0 +1,216 @@
+use std::collections::BTreeSet;
+
+use atalaya_catalog::{Catalog, Definition};
+use atalaya_model::{CURRENCIES, HomeSettings, Kind, Period, SeriesQuery, Unit, calendar};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+
+use crate::{Cell, ConstantTable, MetricsError, Policy, known_view, known_view_name};
+
+/// A named `SELECT` of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Its name.
+    pub name: String,
+    /// Its text.
+    pub sql: String,
+    /// Compute it once instead of wherever it is used.
+    pub materialise: bool,
+}
+
+/// All that an engine needs to answer a query over a snapshot's files: the same for both engines.
+#[derive(Debug, Clone)]
+pub struct EvaluationPlan {
+    /// Kinds whose files are read, each as `raw_<kind>`.
+    pub kinds: Vec<Kind>,
+    /// Tables that come with the query.
+    pub constants: Vec<ConstantTable>,
+    /// Views, each after those it reads.
+    pub views: Vec<View>,
+    /// The answer.
+    pub select: String,
+    /// Identities by id: rows are violations.
+    pub identities: Vec<(String, String)>,
+    /// Gives `period_start, opening_micros, closing_micros` when published parts must add up to their difference.
+    pub rounding: Option<String>,
+    /// Dimensions of the answer: those asked for, then those it always has.
+    pub dimensions: Vec<String>,
+    /// The periods, in order.
+    pub periods: Vec<Period>,
+    /// The "now" of the evaluation.
+    pub now: DateTime<Utc>,
+}
+
+impl EvaluationPlan {
+    /// Plans a query. `now` is read once, so that all of an evaluation has one present.
+    pub fn new(
+        catalog: &Catalog,
+        settings: &HomeSettings,
+        policy: &Policy,
+        query: &SeriesQuery,
+        now: DateTime<Utc>,
+    ) -> Result<Self, MetricsError> {
+        let definition = catalog
+            .get(&query.metric)
+            .filter(|definition| definition.spec.unit != Unit::Rows)
+            .ok_or_else(|| MetricsError::UnknownMetric(query.metric.clone()))?;
+        definition.spec.check_grain(query.grain)?;
+        definition.spec.check_dimensions(&query.by)?;
+        let now = query.as_of.map_or(now, |as_of| as_of.min(now));
+        let zone = calendar::parse_zone(&settings.time_zone)?;
+        let mut periods = calendar::periods(zone, settings.week_start, query.grain, query.from, query.to)?;
+        periods.retain(|period| period.starts_at < now);
+
+        let mut ids: Vec<&str> = vec![&definition.spec.id];
+        ids.extend(definition.identities.iter().chain(&definition.rounds_to).map(String::as_str));
+        let mut plan = Self::for_definitions(catalog, settings, policy, &ids, &query.by, &periods, query.known_by, now)?;
+        plan.dimensions = query.by.iter().chain(&definition.spec.breakdown).cloned().collect();
+        plan.select = select(definition, &plan.dimensions);
+        plan.identities = definition.identities.iter().map(|id| (id.clone(), format!("SELECT * FROM {id} LIMIT 20"))).collect();
+        plan.rounding = definition.rounds_to.as_ref().map(|id| format!("SELECT period_start, opening_micros, closing_micros FROM {id}"));
+        Ok(plan)
+    }
+
+    /// The views and tables under which `ids` can be read, without a question yet.
+    #[allow(clippy::too_many_arguments, reason = "the parts of a question, gathered once")]
+    pub fn for_definitions(
+        catalog: &Catalog,
+        settings: &HomeSettings,
+        policy: &Policy,
+        ids: &[&str],
+        by: &[String],
+        periods: &[Period],
+        known_by: atalaya_model::KnownBy,
+        now: DateTime<Utc>,
+    ) -> Result<Self, MetricsError> {
+        let base = catalog.base_tables(ids);
+        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| base.contains(&known_view_name(*kind).as_str())).collect();
+        let mut views: Vec<View> = kinds
+            .iter()
+            .map(|kind| View { name: known_view_name(*kind), sql: known_view(*kind, now, known_by), materialise: false })
+            .collect();
+        for definition in catalog.in_order(ids) {
+            views.push(View {
+                name: definition.spec.id.clone(),
+                sql: definition.select(by),
+                materialise: definition.spec.unit == Unit::Rows && !catalog.get(&definition.spec.id).is_some_and(|d| d.path.starts_with("identities/")),
+            });
+        }
+        Ok(Self {
+            kinds,
+            constants: constants(settings, policy, periods, now)?,
+            views,
+            select: String::new(),
+            identities: Vec::new(),
+            rounding: None,
+            dimensions: Vec::new(),
+            periods: periods.to_vec(),
+            now,
+        })
+    }
+}
+
+/// Figures in a total order: period, then dimensions.
+fn select(definition: &Definition, dimensions: &[String]) -> String {
+    let columns: Vec<&str> = std::iter::once("period_start")
+        .chain(dimensions.iter().map(String::as_str))
+        .chain(definition.spec.unit.columns().iter().copied())
+        .collect();
+    let order: Vec<String> = (1..=dimensions.len() + 1).map(|index| index.to_string()).collect();
+    format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), definition.spec.id, order.join(", "))
+}
+
+fn constants(
+    settings: &HomeSettings,
+    policy: &Policy,
+    periods: &[Period],
+    now: DateTime<Utc>,
+) -> Result<Vec<ConstantTable>, MetricsError> {
+    let zone = calendar::parse_zone(&settings.time_zone)?;
+    // The rate of the last instant before a boundary: the day before it when it is a midnight.
+    let rate_on = |boundary: DateTime<Utc>| calendar::day_of(zone, boundary - TimeDelta::microseconds(1));
+    let measured_at = |period: &Period| period.ends_at.min(now);
+
+    let period_rows = periods.iter().zip(0_i64..).map(|(period, index)| {
+        vec![
+            Cell::Date(period.start_on),
+            Cell::Integer(index),
+            Cell::Instant(period.starts_at),
+            Cell::Instant(period.ends_at),
+            Cell::Instant(measured_at(period)),
+            Cell::Date(rate_on(period.starts_at)),
+            Cell::Date(rate_on(measured_at(period))),
+            Cell::Integer(i64::from(period.ends_at > now)),
+        ]
+    });
+    let boundaries: BTreeSet<DateTime<Utc>> =
+        periods.iter().flat_map(|period| [period.starts_at, measured_at(period)]).collect();
+
+    let mut day_rows = Vec::new();
+    let mut rate_days: BTreeSet<NaiveDate> = boundaries.iter().map(|at| rate_on(*at)).collect();
+    for period in periods {
+        let mut day = period.start_on;
+        while day < period.end_on {
+            let starts_at = calendar::day_starts_at(zone, day);
+            let ends_at = calendar::day_starts_at(zone, day + Days::new(1)).min(now);
+            if starts_at >= now {
+                break;
+            }
+            let mut utc_on = starts_at.date_naive();
+            while utc_on <= (ends_at - TimeDelta::microseconds(1)).date_naive() {
+                day_rows.push(vec![
+                    Cell::Date(day),
+                    Cell::Date(utc_on),
+                    Cell::Instant(starts_at),
+                    Cell::Instant(ends_at),
+                    Cell::Date(period.start_on),
+                ]);
+                utc_on = utc_on + Days::new(1);
+            }
+            rate_days.insert(day);
+            day = day + Days::new(1);
+        }
+    }
+    let currency_rows = CURRENCIES
+        .iter()
+        .map(|(code, exponent)| vec![Cell::Text((*code).to_owned()), Cell::Integer(10_i64.pow(u32::from(*exponent)))])
+        .collect();
+    Ok(vec![
+        policy.table(),
+        ConstantTable { name: "currencies", columns: vec![("currency", "VARCHAR"), ("minor_scale", "BIGINT")], rows: currency_rows },
+        ConstantTable {
+            name: "periods",
+            columns: vec![
+                ("period_start", "DATE"),
+                ("period_index", "BIGINT"),
+                ("starts_at", "TIMESTAMPTZ"),
+                ("ends_at", "TIMESTAMPTZ"),
+                ("measured_at", "TIMESTAMPTZ"),
+                ("start_rate_on", "DATE"),
+                ("end_rate_on", "DATE"),
+                ("is_open", "BIGINT"),
+            ],
+            rows: period_rows.collect(),
+        },
+        ConstantTable {
+            name: "boundaries",
+            columns: vec![("boundary_at", "TIMESTAMPTZ"), ("rate_on", "DATE")],
+            rows: boundaries.iter().map(|at| vec![Cell::Instant(*at), Cell::Date(rate_on(*at))]).collect(),
+        },
+        ConstantTable {
+            name: "days",
+            columns: vec![
+                ("day_on", "DATE"),
+                ("utc_on", "DATE"),
+                ("starts_at", "TIMESTAMPTZ"),
+                ("ends_at", "TIMESTAMPTZ"),
+                ("period_start", "DATE"),
+            ],
+            rows: day_rows,
+        },
+        ConstantTable {
+            name: "rate_days",
+            columns: vec![("rate_on", "DATE")],
+            rows: rate_days.into_iter().map(|day| vec![Cell::Date(day)]).collect(),
+        },
+    ])
+}

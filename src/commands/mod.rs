@@ -1,0 +1,72 @@
+mod dead_letters;
+mod demo;
+mod import;
+mod metric;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use atalaya_store::StoreError;
+use clap::{Parser, Subcommand};
+
+use crate::{
+    console::{Console, Terminal},
+    context::Context,
+    delegate,
+};
+
+/// A KPI warehouse for subscription businesses: every figure with its proof.
+#[derive(Debug, Parser)]
+#[command(name = "atalaya", version, about)]
+pub(crate) struct Cli {
+    /// Folder of the warehouse.
+    #[arg(long, global = true, env = "ATALAYA_HOME", default_value = ".atalaya")]
+    pub(crate) home: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lands a file of records: CSV, TSV, blank-separated, JSON lines or Parquet, plain, gzip or zstd.
+    Import(import::Arguments),
+    /// Lists rows that could not be landed, or tries them again.
+    DeadLetters(dead_letters::Arguments),
+    /// Computes a metric.
+    Metric(metric::Arguments),
+    /// Fills a home with the demo company, or stages an incident in it.
+    Demo(demo::Arguments),
+}
+
+/// Runs the command here, or in the process that owns the home when that is another one.
+pub(crate) async fn main(cli: Cli) -> ExitCode {
+    let console = Terminal::new();
+    let result = async {
+        let context = Context::new(cli.home.clone())?;
+        match run(cli.command, &context, &console).await {
+            Ok(code) => Ok(ExitCode::from(code)),
+            Err(error) => match error.downcast_ref::<StoreError>() {
+                Some(StoreError::Owned { .. }) => match delegate::ask_owner(&context.home()?).await? {
+                    Some(code) => Ok(code),
+                    None => Err(error.context("another process is working on this home and takes no commands; try again when it has ended")),
+                },
+                _ => Err(error),
+            },
+        }
+    }
+    .await;
+    result.unwrap_or_else(|error: anyhow::Error| {
+        console.note(&format!("error: {error:#}"));
+        ExitCode::from(2)
+    })
+}
+
+/// Runs a command. The code is 0 when all is well and 1 when a check found something.
+pub(crate) async fn run(command: Command, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
+    match command {
+        Command::Import(arguments) => import::run(arguments, context, console).await,
+        Command::DeadLetters(arguments) => dead_letters::run(arguments, context, console).await,
+        Command::Metric(arguments) => metric::run(arguments, context, console).await,
+        Command::Demo(arguments) => demo::run(arguments, context, console).await,
+    }
+}

@@ -1,0 +1,11 @@
+//! The dialect's own functions. Their DuckDB twins are macros in the worker; `tests/dialect/*.slt` pins both.
+
+mod money_sum;
+mod muldiv;
+mod ratio;
+mod require;
+
+pub(crate) use money_sum::MoneySum;
+pub(crate) use muldiv::MulDiv;
+pub(crate) use ratio::Ratio;
+pub(crate) use require::Require;

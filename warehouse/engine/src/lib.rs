@@ -1,0 +1,11 @@
+//! DataFusion over a pinned snapshot: tables, views and the functions of the dialect. It knows no KPI.
+#![deny(missing_docs)]
+
+mod error;
+mod functions;
+mod session;
+mod table;
+
+pub use datafusion::arrow;
+pub use error::EngineError;
+pub use session::{EngineSession, RAW_PREFIX};

@@ -1,0 +1,157 @@
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+};
+
+use atalaya_model::{HomeSettings, Kind};
+
+use crate::{
+    ArrivalSeq, StoreError, Table,
+    dead_letter::DEAD_LETTERS,
+    durable::{create_dir, write_atomically},
+    load_settings,
+    table::TableLayout,
+};
+
+const SETTINGS_FILE: &str = "home.toml";
+const LOCK_FILE: &str = "lock";
+
+/// A folder that holds one company's warehouse.
+#[derive(Debug, Clone)]
+pub struct Home {
+    dir: PathBuf,
+    settings: HomeSettings,
+}
+
+/// Exclusive ownership of a home, given up when dropped or when the process ends, however it ends.
+#[derive(Debug)]
+pub struct OwnerLock {
+    _file: File,
+}
+
+impl Home {
+    /// Opens an existing home.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let file = dir.join(SETTINGS_FILE);
+        if !file.is_file() {
+            return Err(StoreError::NotAHome(dir.to_owned()));
+        }
+        let dir = dir.canonicalize().map_err(StoreError::io("open", dir))?;
+        let settings = load_settings(Some(&file), |name| std::env::var(name).ok())?;
+        Ok(Self { dir, settings })
+    }
+
+    /// Opens a home, creating it with `settings` (TOML text; the defaults when absent) if the folder has none.
+    pub fn open_or_create(dir: &Path, settings: Option<&str>) -> Result<Self, StoreError> {
+        if !dir.join(SETTINGS_FILE).is_file() {
+            create_dir(dir)?;
+            let text = settings.unwrap_or(crate::settings::DEFAULTS);
+            write_atomically(&dir.join(SETTINGS_FILE), text.as_bytes())?;
+        }
+        Self::open(dir)
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The settings, validated.
+    pub fn settings(&self) -> &HomeSettings {
+        &self.settings
+    }
+
+    /// Where the owner listens for the commands of other processes.
+    pub fn socket_path(&self) -> PathBuf {
+        self.dir.join("atalaya.sock")
+    }
+
+    /// The database of alert state and the delivery ledger.
+    pub fn control_database(&self) -> PathBuf {
+        self.dir.join("control.sqlite")
+    }
+
+    /// A folder for what may be deleted at any time.
+    pub fn scratch_dir(&self) -> Result<PathBuf, StoreError> {
+        let dir = self.dir.join("scratch");
+        create_dir(&dir)?;
+        Ok(dir)
+    }
+
+    /// A folder of one component's own.
+    pub fn component_dir(&self, name: &str) -> Result<PathBuf, StoreError> {
+        let dir = self.dir.join(name);
+        create_dir(&dir)?;
+        Ok(dir)
+    }
+
+    /// Takes the home for this process; an error when another has it.
+    pub fn own(&self) -> Result<OwnerLock, StoreError> {
+        let path = self.dir.join(LOCK_FILE);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(StoreError::io("open lock", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(OwnerLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Owned { home: self.dir.clone(), lock: path }),
+            Err(TryLockError::Error(error)) => Err(StoreError::io("lock", &path)(error)),
+        }
+    }
+
+    /// The allocator of arrival numbers. Only the owner may use it.
+    pub fn arrival_seq(&self, _owner: &OwnerLock) -> ArrivalSeq {
+        ArrivalSeq::new(self.dir.join("arrival_seq"))
+    }
+
+    /// Where a table's folder is.
+    pub(crate) fn table_dir(&self, name: &str) -> PathBuf {
+        self.dir.join("tables").join(name)
+    }
+
+    /// Names of the tables that exist.
+    pub fn table_names(&self) -> Vec<String> {
+        Kind::ALL
+            .iter()
+            .map(|kind| kind.name())
+            .chain([DEAD_LETTERS])
+            .filter(|name| self.table_dir(name).join("_delta_log").is_dir())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Opens the table of a kind for writing, creating or widening it as needed.
+    pub async fn table(&self, kind: Kind, _owner: &OwnerLock) -> Result<Table, StoreError> {
+        let layout = TableLayout::of(kind);
+        Table::open_or_create(kind.name(), &self.table_dir(kind.name()), &crate::table_schema(kind), layout).await
+    }
+
+    /// Opens the dead-letter table for writing.
+    pub async fn dead_letter_table(&self, _owner: &OwnerLock) -> Result<Table, StoreError> {
+        let schema = crate::dead_letter::schema();
+        Table::open_or_create(DEAD_LETTERS, &self.table_dir(DEAD_LETTERS), &schema, TableLayout::Landed).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_settings_is_no_home() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Home::open(dir.path()), Err(StoreError::NotAHome(_))));
+    }
+
+    #[test]
+    fn a_home_has_one_owner_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open_or_create(dir.path(), None).unwrap();
+        let owner = home.own().unwrap();
+        assert!(matches!(home.own(), Err(StoreError::Owned { .. })));
+        drop(owner);
+        home.own().unwrap();
+    }
+}

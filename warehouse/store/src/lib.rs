@@ -1,0 +1,31 @@
+//! The home: its lock and settings, its Delta tables, snapshots of them, and the checksums that prove their bytes.
+//!
+//! Everything acknowledged here is durable: data files, log entries and their directories are synced by us, because the
+//! object store of delta-rs syncs nothing.
+#![deny(missing_docs)]
+
+mod arrival;
+mod checksum;
+mod dead_letter;
+mod durable;
+mod error;
+mod home;
+mod schema;
+mod settings;
+mod snapshot;
+mod table;
+mod writer;
+
+pub use arrival::ArrivalSeq;
+pub use checksum::{ByteFault, check_bytes};
+pub use dead_letter::{DEAD_LETTERS, DeadLetter, dead_letter_batch, dead_letters_from};
+pub use durable::{FailPoint, write_atomically};
+pub use error::StoreError;
+pub use home::{Home, OwnerLock};
+pub use schema::{arrow_type, table_schema};
+pub use settings::load_settings;
+pub use snapshot::{DataFile, Snapshot, TableSnapshot};
+pub use table::{BUCKETS, CommitOutcome, Table, TableLayout};
+pub use writer::TableWriter;
+/// A written data file that waits for its commit.
+pub use deltalake::kernel::Add as PendingFile;
