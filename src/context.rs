@@ -26,13 +26,19 @@ impl Context {
         // Tests and rehearsals fix the present; everything that asks for "now" asks this clock.
         let clock: Arc<dyn Clock> = match std::env::var("ATALAYA_NOW") {
             Ok(text) => {
-                let at = chrono::DateTime::parse_from_rfc3339(&text)
-                    .map_err(|_| anyhow::anyhow!("ATALAYA_NOW: {text:?} is not a time (expected 2026-01-31T09:30:00Z)"))?;
+                let at = chrono::DateTime::parse_from_rfc3339(&text).map_err(|_| {
+                    anyhow::anyhow!("ATALAYA_NOW: {text:?} is not a time (expected 2026-01-31T09:30:00Z)")
+                })?;
                 Arc::new(ManualClock::new(at.to_utc()))
             }
             Err(_) => Arc::new(SystemClock),
         };
-        Ok(Self { home_dir, working_dir, clock, owner: None })
+        Ok(Self {
+            home_dir,
+            working_dir,
+            clock,
+            owner: None,
+        })
     }
 
     pub(crate) fn home(&self) -> anyhow::Result<Home> {

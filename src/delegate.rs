@@ -37,8 +37,13 @@ enum Frame {
 
 /// Has the owner of the home run this process's command. `None` when nobody listens.
 pub(crate) async fn ask_owner(home: &Home) -> anyhow::Result<Option<ExitCode>> {
-    let Ok(stream) = UnixStream::connect(home.socket_path()).await else { return Ok(None) };
-    let request = Request { arguments: std::env::args().collect(), working_dir: std::env::current_dir()? };
+    let Ok(stream) = UnixStream::connect(home.socket_path()).await else {
+        return Ok(None);
+    };
+    let request = Request {
+        arguments: std::env::args().collect(),
+        working_dir: std::env::current_dir()?,
+    };
     let (reading, mut writing) = stream.into_split();
     let mut line = serde_json::to_string(&request)?;
     line.push('\n');
@@ -53,7 +58,10 @@ pub(crate) async fn ask_owner(home: &Home) -> anyhow::Result<Option<ExitCode>> {
             Frame::Exit(code) => return Ok(Some(ExitCode::from(code))),
         }
     }
-    anyhow::bail!("the process that serves {} ended before it answered; run the command again", home.dir().display())
+    anyhow::bail!(
+        "the process that serves {} ended before it answered; run the command again",
+        home.dir().display()
+    )
 }
 
 /// Listens for commands until the process ends. The caller holds the home's lock, so a socket file found here is left
@@ -82,7 +90,9 @@ pub(crate) fn listen(home: &Home, context: Context) -> anyhow::Result<()> {
 async fn answer(stream: UnixStream, context: Context, turn: Arc<tokio::sync::Mutex<()>>) -> anyhow::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(tokio::io::AsyncReadExt::take(reading, MAX_REQUEST_BYTES)).read_line(&mut line).await?;
+    BufReader::new(tokio::io::AsyncReadExt::take(reading, MAX_REQUEST_BYTES))
+        .read_line(&mut line)
+        .await?;
     let request: Request = serde_json::from_str(&line)?;
     let (sender, mut frames) = mpsc::unbounded_channel();
     let running = tokio::spawn(async move {
@@ -90,11 +100,16 @@ async fn answer(stream: UnixStream, context: Context, turn: Arc<tokio::sync::Mut
         let code = match Cli::try_parse_from(&request.arguments) {
             Ok(cli) => {
                 let _turn = turn.lock().await;
-                let context = Context { working_dir: request.working_dir, ..context };
-                commands::run(cli.command, &context, &console).await.unwrap_or_else(|error| {
-                    console.note(&format!("error: {error:#}"));
-                    2
-                })
+                let context = Context {
+                    working_dir: request.working_dir,
+                    ..context
+                };
+                commands::run(cli.command, &context, &console)
+                    .await
+                    .unwrap_or_else(|error| {
+                        console.note(&format!("error: {error:#}"));
+                        2
+                    })
             }
             Err(error) => {
                 console.note(&error.to_string());
@@ -126,6 +141,10 @@ impl Console for Remote {
     }
 
     fn progress(&self, label: &str, done: u64, total: u64) {
-        let _ = self.sender.send(Frame::Progress { label: label.to_owned(), done, total });
+        let _ = self.sender.send(Frame::Progress {
+            label: label.to_owned(),
+            done,
+            total,
+        });
     }
 }

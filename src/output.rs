@@ -26,7 +26,11 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(columns: &[&str], numeric: &[bool]) -> Self {
-        Self { columns: columns.iter().map(|&name| name.to_owned()).collect(), numeric: numeric.to_vec(), rows: Vec::new() }
+        Self {
+            columns: columns.iter().map(|&name| name.to_owned()).collect(),
+            numeric: numeric.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     pub(crate) fn print(&self, format: Format, console: &dyn Console) -> anyhow::Result<()> {
@@ -56,11 +60,18 @@ impl Table {
     pub(crate) fn csv(&self) -> anyhow::Result<String> {
         // Written by hand because an empty only cell must not become an empty line, and quoting must be minimal.
         let cell = |text: &str| {
-            if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+            if text.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", text.replace('"', "\"\""))
+            } else {
+                text.to_owned()
+            }
         };
         let mut lines = vec![self.columns.iter().map(|name| cell(name)).collect::<Vec<_>>().join(",")];
         lines.extend(self.rows.iter().map(|row| {
-            row.iter().map(|value| cell(value.as_deref().unwrap_or(""))).collect::<Vec<_>>().join(",")
+            row.iter()
+                .map(|value| cell(value.as_deref().unwrap_or("")))
+                .collect::<Vec<_>>()
+                .join(",")
         }));
         Ok(lines.join("\n") + "\n")
     }
@@ -79,7 +90,11 @@ impl Table {
                 .enumerate()
                 .map(|(index, cell)| {
                     let blanks = " ".repeat(widths[index].saturating_sub(cell.chars().count()));
-                    if self.numeric[index] { format!("{blanks}{cell}") } else { format!("{cell}{blanks}") }
+                    if self.numeric[index] {
+                        format!("{blanks}{cell}")
+                    } else {
+                        format!("{cell}{blanks}")
+                    }
                 })
                 .collect();
             padded.join("  ").trim_end().to_owned() + "\n"

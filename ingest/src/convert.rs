@@ -41,7 +41,9 @@ pub(crate) fn convert(
         ColumnType::Minor if reading.in_larger_unit => {
             let currency = currency.ok_or("is in major units, and the row has no currency to say what those are")?;
             let plain = plain_decimal(text, reading.decimal_comma)?;
-            Money::parse_major(&plain, currency).map(|money| Value::Integer(money.minor)).map_err(|error| error.to_string())
+            Money::parse_major(&plain, currency)
+                .map(|money| Value::Integer(money.minor))
+                .map_err(|error| error.to_string())
         }
         ColumnType::Minor | ColumnType::Ppm | ColumnType::E12 if !reading.in_larger_unit => integer(text),
         ColumnType::Ppm => scaled(text, 4, reading.decimal_comma),
@@ -52,7 +54,9 @@ pub(crate) fn convert(
 }
 
 fn integer(text: &str) -> Result<Value, String> {
-    text.parse().map(Value::Integer).map_err(|_| format!("{text:?} is not a whole number of 64 bits"))
+    text.parse()
+        .map(Value::Integer)
+        .map_err(|_| format!("{text:?} is not a whole number of 64 bits"))
 }
 
 /// Removes thousands separators and makes the decimal sign a point. A separator must stand where one belongs, so that
@@ -65,10 +69,12 @@ fn plain_decimal(text: &str, decimal_comma: bool) -> Result<String, String> {
     };
     let unsigned = whole.trim_start_matches(['-', '+']);
     let groups: Vec<&str> = unsigned.split(thousands).collect();
-    let well_grouped = groups.len() == 1
-        || (groups[1..].iter().all(|group| group.len() == 3) && (1..=3).contains(&groups[0].len()));
+    let well_grouped =
+        groups.len() == 1 || (groups[1..].iter().all(|group| group.len() == 3) && (1..=3).contains(&groups[0].len()));
     if !well_grouped || fraction.is_some_and(|fraction| fraction.contains(thousands)) {
-        return Err(format!("{text:?} is not an amount with {decimal:?} as its decimal sign"));
+        return Err(format!(
+            "{text:?} is not an amount with {decimal:?} as its decimal sign"
+        ));
     }
     let sign = &whole[..whole.len() - unsigned.len()];
     let whole = groups.concat();
@@ -82,7 +88,9 @@ fn plain_decimal(text: &str, decimal_comma: bool) -> Result<String, String> {
 fn scaled(text: &str, places: usize, decimal_comma: bool) -> Result<Value, String> {
     let plain = plain_decimal(text, decimal_comma)?;
     let wrong = || format!("{text:?} is not a decimal of at most {places} places that fits");
-    let (negative, digits) = plain.strip_prefix('-').map_or((false, plain.as_str()), |rest| (true, rest));
+    let (negative, digits) = plain
+        .strip_prefix('-')
+        .map_or((false, plain.as_str()), |rest| (true, rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     if (whole.is_empty() && fraction.is_empty())
         || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit())
@@ -92,8 +100,15 @@ fn scaled(text: &str, places: usize, decimal_comma: bool) -> Result<Value, Strin
     }
     let mut value: i64 = 0;
     let kept = &fraction[..fraction.len().min(places)];
-    for digit in whole.bytes().chain(kept.bytes()).chain(std::iter::repeat_n(b'0', places - kept.len())) {
-        value = value.checked_mul(10).and_then(|ten| ten.checked_add(i64::from(digit - b'0'))).ok_or_else(wrong)?;
+    for digit in whole
+        .bytes()
+        .chain(kept.bytes())
+        .chain(std::iter::repeat_n(b'0', places - kept.len()))
+    {
+        value = value
+            .checked_mul(10)
+            .and_then(|ten| ten.checked_add(i64::from(digit - b'0')))
+            .ok_or_else(wrong)?;
     }
     Ok(Value::Integer(if negative { -value } else { value }))
 }
@@ -104,7 +119,11 @@ fn date(text: &str, format: Option<&str>) -> Result<NaiveDate, String> {
         Some(pattern) => format!("{text:?} is not a day written {pattern}"),
         None => format!("{text:?} is not a day (expected 2026-01-31)"),
     })?;
-    if (1900..2200).contains(&chrono::Datelike::year(&day)) { Ok(day) } else { Err(format!("{text:?} lies outside 1900 to 2199")) }
+    if (1900..2200).contains(&chrono::Datelike::year(&day)) {
+        Ok(day)
+    } else {
+        Err(format!("{text:?} lies outside 1900 to 2199"))
+    }
 }
 
 fn instant(text: &str, format: Option<&str>, zone: Tz) -> Result<DateTime<Utc>, String> {
@@ -133,7 +152,11 @@ fn instant(text: &str, format: Option<&str>, zone: Tz) -> Result<DateTime<Utc>, 
         }
     };
     let at = DateTime::from_timestamp_micros(at.timestamp_micros()).ok_or_else(wrong)?;
-    if (1900..2200).contains(&chrono::Datelike::year(&at)) { Ok(at) } else { Err(format!("{text:?} lies outside 1900 to 2199")) }
+    if (1900..2200).contains(&chrono::Datelike::year(&at)) {
+        Ok(at)
+    } else {
+        Err(format!("{text:?} lies outside 1900 to 2199"))
+    }
 }
 
 /// A wall-clock time of the home's zone. Where the clock jumped over it, the instant after the jump.
@@ -141,7 +164,9 @@ fn local_instant(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     zone.from_local_datetime(&local).earliest().map_or_else(
         || {
             let shifted = local + chrono::TimeDelta::hours(1);
-            zone.from_local_datetime(&shifted).earliest().map_or_else(|| local.and_utc(), |at| at.to_utc())
+            zone.from_local_datetime(&shifted)
+                .earliest()
+                .map_or_else(|| local.and_utc(), |at| at.to_utc())
         },
         |at| at.to_utc(),
     )
@@ -152,43 +177,85 @@ mod tests {
     use super::*;
 
     fn read(text: &str, column_type: ColumnType, reading: &Reading) -> Result<Value, String> {
-        convert(text, column_type, reading, Some(Currency::parse("EUR").unwrap()), calendar::parse_zone("Europe/Madrid").unwrap())
+        convert(
+            text,
+            column_type,
+            reading,
+            Some(Currency::parse("EUR").unwrap()),
+            calendar::parse_zone("Europe/Madrid").unwrap(),
+        )
     }
 
     fn larger(decimal_comma: bool) -> Reading {
-        Reading { in_larger_unit: true, decimal_comma, format: None }
+        Reading {
+            in_larger_unit: true,
+            decimal_comma,
+            format: None,
+        }
     }
 
     #[test]
     fn money_in_major_units_is_exact_in_both_notations() {
-        for (text, comma, minor) in [("1,234.56", false, 123_456), ("1.234,56", true, 123_456), ("-3", false, -300), ("11.77", false, 1177)] {
-            assert_eq!(read(text, ColumnType::Minor, &larger(comma)), Ok(Value::Integer(minor)), "{text}");
+        for (text, comma, minor) in [
+            ("1,234.56", false, 123_456),
+            ("1.234,56", true, 123_456),
+            ("-3", false, -300),
+            ("11.77", false, 1177),
+        ] {
+            assert_eq!(
+                read(text, ColumnType::Minor, &larger(comma)),
+                Ok(Value::Integer(minor)),
+                "{text}"
+            );
         }
-        for (text, comma) in [("1,5", false), ("1.5", true), ("12,34.5", false), ("1.234", false), ("", false), ("€5", false), ("NaN", false)] {
+        for (text, comma) in [
+            ("1,5", false),
+            ("1.5", true),
+            ("12,34.5", false),
+            ("1.234", false),
+            ("", false),
+            ("€5", false),
+            ("NaN", false),
+        ] {
             assert!(read(text, ColumnType::Minor, &larger(comma)).is_err(), "{text}");
         }
     }
 
     #[test]
     fn percent_and_rates_keep_every_digit() {
-        assert_eq!(read("33.33", ColumnType::Ppm, &larger(false)), Ok(Value::Integer(333_300)));
-        assert_eq!(read("0.000243", ColumnType::E12, &larger(false)), Ok(Value::Integer(243_000_000)));
+        assert_eq!(
+            read("33.33", ColumnType::Ppm, &larger(false)),
+            Ok(Value::Integer(333_300))
+        );
+        assert_eq!(
+            read("0.000243", ColumnType::E12, &larger(false)),
+            Ok(Value::Integer(243_000_000))
+        );
         assert!(read("0.0000000000001", ColumnType::E12, &larger(false)).is_err());
     }
 
     #[test]
     fn times_without_offset_are_of_the_home_s_zone() {
-        let at = |text| read(text, ColumnType::Instant, &Reading::default()).map(|value| match value {
-            Value::Instant(at) => at.to_rfc3339(),
-            other => format!("{other:?}"),
-        });
+        let at = |text| {
+            read(text, ColumnType::Instant, &Reading::default()).map(|value| match value {
+                Value::Instant(at) => at.to_rfc3339(),
+                other => format!("{other:?}"),
+            })
+        };
         assert_eq!(at("2026-07-01").unwrap(), "2026-06-30T22:00:00+00:00");
         assert_eq!(at("2026-07-01 09:30:00").unwrap(), "2026-07-01T07:30:00+00:00");
         assert_eq!(at("2026-07-01T09:30:00-05:00").unwrap(), "2026-07-01T14:30:00+00:00");
         assert_eq!(at("2026-03-29 02:30:00").unwrap(), "2026-03-29T01:30:00+00:00");
         assert!(at("31/01/2026").is_err() && at("2026-02-30").is_err() && at("0026-01-01").is_err());
-        let pattern = Reading { format: Some("%Y%m%d".into()), ..Reading::default() };
+        let pattern = Reading {
+            format: Some("%Y%m%d".into()),
+            ..Reading::default()
+        };
         assert!(read("19970101", ColumnType::Instant, &pattern).is_ok());
-        assert!(read("1997-01-01", ColumnType::Instant, &pattern).unwrap_err().contains("%Y%m%d"));
+        assert!(
+            read("1997-01-01", ColumnType::Instant, &pattern)
+                .unwrap_err()
+                .contains("%Y%m%d")
+        );
     }
 }

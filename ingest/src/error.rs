@@ -38,6 +38,10 @@ pub enum IngestError {
 
 impl IngestError {
     pub(crate) fn file(file: &std::path::Path, line: Option<u64>, reason: impl Into<String>) -> Self {
-        Self::BadFile { file: file.to_owned(), line, reason: reason.into() }
+        Self::BadFile {
+            file: file.to_owned(),
+            line,
+            reason: reason.into(),
+        }
     }
 }

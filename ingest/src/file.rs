@@ -9,7 +9,10 @@ use sha2::{Digest, Sha256};
 use crate::{IngestError, format::Compression};
 
 /// Opens a file and decompresses it on the way. `on_read` hears how many bytes of the file on disk were read.
-pub(crate) fn open<'a>(path: &Path, on_read: impl FnMut(u64) + Send + 'a) -> Result<Box<dyn Read + Send + 'a>, IngestError> {
+pub(crate) fn open<'a>(
+    path: &Path,
+    on_read: impl FnMut(u64) + Send + 'a,
+) -> Result<Box<dyn Read + Send + 'a>, IngestError> {
     let unreadable = |error: std::io::Error| IngestError::file(path, None, format!("cannot be read: {error}"));
     let mut first = [0_u8; 4];
     let mut file = File::open(path).map_err(unreadable)?;
@@ -25,7 +28,10 @@ pub(crate) fn open<'a>(path: &Path, on_read: impl FnMut(u64) + Send + 'a) -> Res
         filled += read;
     }
     let compression = Compression::sniff(&first[..filled]);
-    let counted = Counted { inner: File::open(path).map_err(unreadable)?, on_read };
+    let counted = Counted {
+        inner: File::open(path).map_err(unreadable)?,
+        on_read,
+    };
     let buffered = BufReader::with_capacity(1 << 18, counted);
     Ok(match compression {
         Compression::Plain => Box::new(buffered),

@@ -37,7 +37,11 @@ impl Format {
     /// Guesses from the file's name, after the ending of its compression.
     pub(crate) fn guess(path: &Path, delimiter: Option<u8>) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
-        let name = [".gz", ".zst", ".zstd"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name).to_owned();
+        let name = [".gz", ".zst", ".zstd"]
+            .iter()
+            .find_map(|ending| name.strip_suffix(ending))
+            .unwrap_or(&name)
+            .to_owned();
         Self::parse(name.rsplit_once('.')?.1, delimiter)
     }
 }

@@ -1,10 +1,10 @@
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-};
+use std::{collections::HashMap, path::PathBuf};
 
 use atalaya_model::{Clock, Kind, calendar};
-use atalaya_store::{CommitOutcome, DeadLetter, FailPoint, Home, OwnerLock, PendingFile, Table, TableWriter, dead_letter_batch, table_schema};
+use atalaya_store::{
+    CommitOutcome, DeadLetter, FailPoint, Home, OwnerLock, PendingFile, Table, TableWriter, dead_letter_batch,
+    table_schema,
+};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
@@ -77,12 +77,25 @@ pub async fn import_file(
     if let Some(kind) = mapping.kind
         && kind != request.kind
     {
-        let reason = format!("the mapping is for {kind}, and the file is imported as {}", request.kind);
-        return Err(IngestError::BadMapping { place: path.display().to_string(), reason });
+        let reason = format!(
+            "the mapping is for {kind}, and the file is imported as {}",
+            request.kind
+        );
+        return Err(IngestError::BadMapping {
+            place: path.display().to_string(),
+            reason,
+        });
     }
-    let format = mapping.format.or_else(|| Format::guess(path, request.delimiter)).ok_or_else(|| {
-        IngestError::file(path, None, "its name tells no format: name it .csv, .tsv, .jsonl or .parquet, or say `format` in a mapping")
-    })?;
+    let format = mapping
+        .format
+        .or_else(|| Format::guess(path, request.delimiter))
+        .ok_or_else(|| {
+            IngestError::file(
+                path,
+                None,
+                "its name tells no format: name it .csv, .tsv, .jsonl or .parquet, or say `format` in a mapping",
+            )
+        })?;
     let now = clock.now();
     let zone = calendar::parse_zone(&home.settings().time_zone)?;
     let total_bytes = std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0);
@@ -91,14 +104,25 @@ pub async fn import_file(
     let content_sha256 = tokio::task::block_in_place(|| {
         file::content_hash(path, |read| {
             checked += read;
-            on_progress(Progress { stage: "checking", done_bytes: checked, total_bytes, rows: 0 });
+            on_progress(Progress {
+                stage: "checking",
+                done_bytes: checked,
+                total_bytes,
+                rows: 0,
+            });
         })
     })?;
     let mapping_sha256 = file::hex(&Sha256::digest(mapping.text.as_bytes()));
     let app_id = format!("import:{}:{content_sha256}:{mapping_sha256}", request.kind);
     let mut table = home.table(request.kind, owner).await?;
     if table.has_transaction(&app_id).await? {
-        return Ok(ImportReport { rows: 0, dead: 0, first_faults: vec![], already_imported: true, content_sha256 });
+        return Ok(ImportReport {
+            rows: 0,
+            dead: 0,
+            first_faults: vec![],
+            already_imported: true,
+            content_sha256,
+        });
     }
 
     let mut dead_table = home.dead_letter_table(owner).await?;
@@ -108,7 +132,10 @@ pub async fn import_file(
     let (adds, dead_adds) = run.finish()?;
 
     let metadata: HashMap<String, serde_json::Value> = [
-        ("atalayaFile".to_owned(), path.file_name().map(|name| name.to_string_lossy().into_owned()).into()),
+        (
+            "atalayaFile".to_owned(),
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).into(),
+        ),
         ("atalayaContentSha256".to_owned(), content_sha256.clone().into()),
         ("atalayaLandedAt".to_owned(), now.to_rfc3339().into()),
         ("atalayaRows".to_owned(), rows.into()),
@@ -122,7 +149,13 @@ pub async fn import_file(
     }
     let outcome = table.commit(adds, &app_id, metadata).await?;
     let already_imported = outcome == CommitOutcome::AlreadyThere;
-    Ok(ImportReport { rows, dead, first_faults, already_imported, content_sha256 })
+    Ok(ImportReport {
+        rows,
+        dead,
+        first_faults,
+        already_imported,
+        content_sha256,
+    })
 }
 
 /// The state of one import while rows are read.
@@ -157,7 +190,9 @@ impl<'a> Run<'a> {
         zone: Tz,
     ) -> Self {
         let landed_on = calendar::day_of(zone, now);
-        let dead_schema = dead_letter_batch(&[]).map(|batch| batch.schema()).unwrap_or_else(|_| table_schema(request.kind));
+        let dead_schema = dead_letter_batch(&[])
+            .map(|batch| batch.schema())
+            .unwrap_or_else(|_| table_schema(request.kind));
         Self {
             home,
             owner,
@@ -177,7 +212,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn read(&mut self, format: Format, total_bytes: u64, on_progress: &(dyn Fn(Progress) + Sync)) -> Result<(), IngestError> {
+    fn read(
+        &mut self,
+        format: Format,
+        total_bytes: u64,
+        on_progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<(), IngestError> {
         let done = std::sync::atomic::AtomicU64::new(0);
         let count = |read| {
             done.fetch_add(read, std::sync::atomic::Ordering::Relaxed);
@@ -185,7 +225,14 @@ impl<'a> Run<'a> {
         let path = &self.request.file;
         let mut reader = RowReader::open(path, format, self.request.mapping.names.as_deref(), count)?;
         let columns = reader.columns().to_vec();
-        let plan = Plan::new(path, self.request.kind, &self.request.mapping, &columns, self.zone, self.now)?;
+        let plan = Plan::new(
+            path,
+            self.request.kind,
+            &self.request.mapping,
+            &columns,
+            self.zone,
+            self.now,
+        )?;
         let mut number: u64 = 0;
         while let Some(row) = reader.next_row()? {
             number += 1;
@@ -194,7 +241,16 @@ impl<'a> Run<'a> {
             match row {
                 RawRow::Broken { line, text, reason } => {
                     let row = serde_json::Value::String(text).to_string();
-                    self.bury(key, line, row, RowFault { column: String::new(), reason }, seq)?;
+                    self.bury(
+                        key,
+                        line,
+                        row,
+                        RowFault {
+                            column: String::new(),
+                            reason,
+                        },
+                        seq,
+                    )?;
                 }
                 RawRow::Cells { line, cells } => match plan.land(&cells) {
                     Ok(landing) => {
@@ -203,7 +259,12 @@ impl<'a> Run<'a> {
                         if self.builder.len() >= BATCH_ROWS {
                             self.writer.push(self.builder.take()?)?;
                             let done_bytes = done.load(std::sync::atomic::Ordering::Relaxed);
-                            on_progress(Progress { stage: "landing", done_bytes, total_bytes, rows: self.rows });
+                            on_progress(Progress {
+                                stage: "landing",
+                                done_bytes,
+                                total_bytes,
+                                rows: self.rows,
+                            });
                         }
                     }
                     Err(fault) => self.bury(key, line, row_text(&columns, cells), fault, seq)?,
@@ -222,10 +283,21 @@ impl<'a> Run<'a> {
         Ok(self.next_seq - 1)
     }
 
-    fn bury(&mut self, id: String, line: u64, row: String, fault: RowFault, arrival_seq: i64) -> Result<(), IngestError> {
+    fn bury(
+        &mut self,
+        id: String,
+        line: u64,
+        row: String,
+        fault: RowFault,
+        arrival_seq: i64,
+    ) -> Result<(), IngestError> {
         self.dead += 1;
         if self.first_faults.len() < 5 {
-            let column = if fault.column.is_empty() { String::new() } else { format!(", {}", fault.column) };
+            let column = if fault.column.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", fault.column)
+            };
             self.first_faults.push(format!("line {line}{column}: {}", fault.reason));
         }
         self.letters.push(DeadLetter {
@@ -259,7 +331,11 @@ impl<'a> Run<'a> {
 }
 
 pub(crate) fn row_text(columns: &[String], cells: Vec<Option<String>>) -> String {
-    let object: serde_json::Map<String, serde_json::Value> =
-        columns.iter().cloned().zip(cells).map(|(name, cell)| (name, cell.into())).collect();
+    let object: serde_json::Map<String, serde_json::Value> = columns
+        .iter()
+        .cloned()
+        .zip(cells)
+        .map(|(name, cell)| (name, cell.into()))
+        .collect();
     serde_json::Value::Object(object).to_string()
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayBuilder, ArrayRef, Date32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder},
+    array::{
+        ArrayBuilder, ArrayRef, Date32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    },
     datatypes::{Date32Type, SchemaRef},
 };
 use atalaya_model::{Kind, SYSTEM_COLUMNS};
@@ -71,8 +73,17 @@ pub(crate) struct BatchBuilder {
 
 impl BatchBuilder {
     pub(crate) fn new(kind: Kind, landed_at: DateTime<Utc>) -> Self {
-        let builders = kind.columns().iter().chain(SYSTEM_COLUMNS).map(|column| Builder::of(column.column_type)).collect();
-        Self { schema: table_schema(kind), builders, landed_at }
+        let builders = kind
+            .columns()
+            .iter()
+            .chain(SYSTEM_COLUMNS)
+            .map(|column| Builder::of(column.column_type))
+            .collect();
+        Self {
+            schema: table_schema(kind),
+            builders,
+            landed_at,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

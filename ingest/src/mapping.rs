@@ -66,14 +66,19 @@ impl Mapping {
     /// Reads a mapping file.
     pub fn load(path: &Path) -> Result<Self, IngestError> {
         let place = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| IngestError::BadMapping { place: place.clone(), reason: format!("cannot be read: {error}") })?;
+        let text = std::fs::read_to_string(path).map_err(|error| IngestError::BadMapping {
+            place: place.clone(),
+            reason: format!("cannot be read: {error}"),
+        })?;
         Self::parse(&place, &text)
     }
 
     /// Reads a mapping from its text; `place` names it in errors.
     pub fn parse(place: &str, text: &str) -> Result<Self, IngestError> {
-        let bad = |reason: String| IngestError::BadMapping { place: place.to_owned(), reason };
+        let bad = |reason: String| IngestError::BadMapping {
+            place: place.to_owned(),
+            reason,
+        };
         let raw: RawMapping = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
         let delimiter = match raw.delimiter.as_deref() {
             None => None,
@@ -94,16 +99,32 @@ impl Mapping {
             let mapped = mapped_column(raw).map_err(|reason| bad(format!("columns.{name}: {reason}")))?;
             columns.insert(name, mapped);
         }
-        let kind = raw.kind.as_deref().map(Kind::parse).transpose().map_err(|error| bad(error.to_string()))?;
-        let format = format.or_else(|| delimiter.map(|byte| Format::Delimited(byte)));
-        Ok(Self { text: text.to_owned(), kind, source: raw.source, format, names: raw.names, columns })
+        let kind = raw
+            .kind
+            .as_deref()
+            .map(Kind::parse)
+            .transpose()
+            .map_err(|error| bad(error.to_string()))?;
+        let format = format.or_else(|| delimiter.map(Format::Delimited));
+        Ok(Self {
+            text: text.to_owned(),
+            kind,
+            source: raw.source,
+            format,
+            names: raw.names,
+            columns,
+        })
     }
 }
 
 fn mapped_column(raw: RawColumn) -> Result<MappedColumn, String> {
     let raw = match raw {
         RawColumn::Name(column) => {
-            return Ok(MappedColumn { origin: Origin::Column(column), reading: Reading::default(), words: BTreeMap::new() });
+            return Ok(MappedColumn {
+                origin: Origin::Column(column),
+                reading: Reading::default(),
+                words: BTreeMap::new(),
+            });
         }
         RawColumn::Full(full) => full,
     };
@@ -115,8 +136,20 @@ fn mapped_column(raw: RawColumn) -> Result<MappedColumn, String> {
     let in_larger_unit = match raw.unit.as_deref() {
         None | Some("minor" | "ppm" | "e12") => false,
         Some("major" | "percent" | "decimal") => true,
-        Some(other) => return Err(format!("unit {other:?} is not one of minor, major, ppm, percent, e12, decimal")),
+        Some(other) => {
+            return Err(format!(
+                "unit {other:?} is not one of minor, major, ppm, percent, e12, decimal"
+            ));
+        }
     };
-    let reading = Reading { format: raw.format, decimal_comma: raw.decimal_comma, in_larger_unit };
-    Ok(MappedColumn { origin, reading, words: raw.words })
+    let reading = Reading {
+        format: raw.format,
+        decimal_comma: raw.decimal_comma,
+        in_larger_unit,
+    };
+    Ok(MappedColumn {
+        origin,
+        reading,
+        words: raw.words,
+    })
 }

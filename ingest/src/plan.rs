@@ -80,9 +80,17 @@ impl Plan {
         zone: Tz,
         now: DateTime<Utc>,
     ) -> Result<Self, IngestError> {
-        let settable: Vec<Column> =
-            SYSTEM_COLUMNS.iter().filter(|column| FILE_MAY_SET.contains(&column.name)).copied().collect();
-        let known: Vec<&str> = kind.columns().iter().chain(&settable).map(|column| column.name).collect();
+        let settable: Vec<Column> = SYSTEM_COLUMNS
+            .iter()
+            .filter(|column| FILE_MAY_SET.contains(&column.name))
+            .copied()
+            .collect();
+        let known: Vec<&str> = kind
+            .columns()
+            .iter()
+            .chain(&settable)
+            .map(|column| column.name)
+            .collect();
         if let Some(stray) = mapping.columns.keys().find(|name| !known.contains(&name.as_str())) {
             return Err(IngestError::BadMapping {
                 place: format!("columns.{stray}"),
@@ -90,12 +98,15 @@ impl Plan {
             });
         }
         let mut used = vec![false; columns.len()];
-        let mut plan = |column: &Column| planned(path, kind, column, mapping.columns.get(column.name), columns, &mut used);
+        let mut plan =
+            |column: &Column| planned(path, kind, column, mapping.columns.get(column.name), columns, &mut used);
         let own = kind.columns().iter().map(&mut plan).collect::<Result<Vec<_>, _>>()?;
         let system = settable.iter().map(&mut plan).collect::<Result<Vec<_>, _>>()?;
         let missing: Vec<&str> = own
             .iter()
-            .filter(|planned| planned.column.required && planned.column.default.is_none() && matches!(planned.cell, Cell::Absent))
+            .filter(|planned| {
+                planned.column.required && planned.column.default.is_none() && matches!(planned.cell, Cell::Absent)
+            })
             .map(|planned| planned.column.name)
             .collect();
         if !missing.is_empty() {
@@ -103,7 +114,10 @@ impl Plan {
                 [only] if only.contains([';', '\t', '|', ',']) => format!(
                     "The header was read as one column {only:?}: is the delimiter another one? Say it with --delimiter or in the mapping"
                 ),
-                _ => format!("The file has: {}. Name the columns in a mapping file (--mapping)", columns.join(", ")),
+                _ => format!(
+                    "The file has: {}. Name the columns in a mapping file (--mapping)",
+                    columns.join(", ")
+                ),
             };
             let reason = format!("{kind} need {} and the file has none. {hint}", missing.join(", "));
             return Err(IngestError::file(path, Some(1), reason));
@@ -114,20 +128,40 @@ impl Plan {
             .filter(|(index, _)| !used[*index])
             .map(|(index, name)| (index, name.clone()))
             .collect();
-        Ok(Self { kind, zone, now, source: mapping.source.clone(), own, system, leftover })
+        Ok(Self {
+            kind,
+            zone,
+            now,
+            source: mapping.source.clone(),
+            own,
+            system,
+            leftover,
+        })
     }
 
     /// One row's cells into canonical values. Every fault is the row's, never the file's.
     pub(crate) fn land(&self, cells: &[Option<String>]) -> Result<Landing, RowFault> {
         let currency = self.row_currency(cells)?;
-        let values = self.own.iter().map(|planned| self.value(planned, cells, currency)).collect::<Result<Vec<_>, _>>()?;
+        let values = self
+            .own
+            .iter()
+            .map(|planned| self.value(planned, cells, currency))
+            .collect::<Result<Vec<_>, _>>()?;
         let of = |name: &str| -> Option<&Value> {
-            self.own.iter().position(|planned| planned.column.name == name).and_then(|index| values[index].as_ref())
+            self.own
+                .iter()
+                .position(|planned| planned.column.name == name)
+                .and_then(|index| values[index].as_ref())
         };
         let occurred_at = match of(self.kind.occurred_column()) {
             Some(Value::Instant(at)) => *at,
             Some(Value::Date(day)) => atalaya_model::calendar::day_starts_at(self.zone, *day),
-            _ => return Err(RowFault { column: self.kind.occurred_column().to_owned(), reason: "is missing".to_owned() }),
+            _ => {
+                return Err(RowFault {
+                    column: self.kind.occurred_column().to_owned(),
+                    reason: "is missing".to_owned(),
+                });
+            }
         };
         let mut landing = Landing {
             record_key: self.natural_key(&values),
@@ -140,7 +174,10 @@ impl Plan {
             extra: self.extra(cells),
         };
         for planned in &self.system {
-            let fault = |reason: String| RowFault { column: planned.name_in_file.clone(), reason };
+            let fault = |reason: String| RowFault {
+                column: planned.name_in_file.clone(),
+                reason,
+            };
             match (planned.column.name, self.value(planned, cells, currency)?) {
                 ("record_key", Some(Value::Text(key))) => landing.record_key = Some(key),
                 ("record_version", Some(Value::Integer(version))) => landing.record_version = version,
@@ -152,7 +189,9 @@ impl Plan {
                 }
                 ("recorded_at", Some(Value::Instant(at))) => {
                     if at > self.now {
-                        return Err(fault(format!("{at} lies in the future: a source cannot have known before now")));
+                        return Err(fault(format!(
+                            "{at} lies in the future: a source cannot have known before now"
+                        )));
                     }
                     landing.recorded_at = Some(at);
                 }
@@ -164,15 +203,25 @@ impl Plan {
     }
 
     fn row_currency(&self, cells: &[Option<String>]) -> Result<Option<Currency>, RowFault> {
-        let Some(planned) = self.own.iter().find(|planned| planned.column.name == "currency") else { return Ok(None) };
+        let Some(planned) = self.own.iter().find(|planned| planned.column.name == "currency") else {
+            return Ok(None);
+        };
         match self.value(planned, cells, None)? {
             Some(Value::Text(code)) => Ok(Currency::parse(&code).ok()),
             _ => Ok(None),
         }
     }
 
-    fn value(&self, planned: &Planned, cells: &[Option<String>], currency: Option<Currency>) -> Result<Option<Value>, RowFault> {
-        let fault = |reason: String| RowFault { column: planned.name_in_file.clone(), reason };
+    fn value(
+        &self,
+        planned: &Planned,
+        cells: &[Option<String>],
+        currency: Option<Currency>,
+    ) -> Result<Option<Value>, RowFault> {
+        let fault = |reason: String| RowFault {
+            column: planned.name_in_file.clone(),
+            reason,
+        };
         let text = match &planned.cell {
             Cell::At(index) => cells.get(*index).and_then(Option::as_deref),
             Cell::Constant(text) => Some(text.as_str()),
@@ -181,12 +230,18 @@ impl Plan {
         let text = match (text, planned.column.default) {
             (Some(text), _) => planned.words.get(text).map_or(text, String::as_str),
             (None, Some(default)) => default,
-            (None, None) if planned.column.required && self.kind.columns().iter().any(|own| own.name == planned.column.name) => {
+            (None, None)
+                if planned.column.required && self.kind.columns().iter().any(|own| own.name == planned.column.name) =>
+            {
                 return Err(fault("is empty".to_owned()));
             }
             (None, None) => return Ok(None),
         };
-        let reading = if matches!(planned.cell, Cell::Absent) { &Reading::default() } else { &planned.reading };
+        let reading = if matches!(planned.cell, Cell::Absent) {
+            &Reading::default()
+        } else {
+            &planned.reading
+        };
         let value = convert(text, planned.column.column_type, reading, currency, self.zone).map_err(fault)?;
         let words = self.kind.allowed_words(planned.column.name);
         if let Value::Text(word) = &value
@@ -247,14 +302,24 @@ fn planned(
             Origin::Constant(text) => (Cell::Constant(text.clone()), column.name.to_owned()),
             Origin::Column(name) => {
                 let index = position(name).ok_or_else(|| {
-                    let reason = format!("the mapping takes {} from {name:?}, and the file has only {}", column.name, columns.join(", "));
+                    let reason = format!(
+                        "the mapping takes {} from {name:?}, and the file has only {}",
+                        column.name,
+                        columns.join(", ")
+                    );
                     IngestError::file(path, Some(1), reason)
                 })?;
                 used[index] = true;
                 (Cell::At(index), name.clone())
             }
         };
-        return Ok(Planned { column: *column, cell, name_in_file, reading: mapped.reading.clone(), words: mapped.words.clone() });
+        return Ok(Planned {
+            column: *column,
+            cell,
+            name_in_file,
+            reading: mapped.reading.clone(),
+            words: mapped.words.clone(),
+        });
     }
     let named = |name: &str| position(name).map(|index| (index, name.to_owned(), false));
     let canonical = named(column.name).or_else(|| kind.file_alias(column.name).and_then(named));
@@ -266,6 +331,15 @@ fn planned(
         }
         None => (Cell::Absent, column.name.to_owned(), false),
     };
-    let reading = Reading { in_larger_unit, ..Reading::default() };
-    Ok(Planned { column: *column, cell, name_in_file, reading, words: BTreeMap::new() })
+    let reading = Reading {
+        in_larger_unit,
+        ..Reading::default()
+    };
+    Ok(Planned {
+        column: *column,
+        cell,
+        name_in_file,
+        reading,
+        words: BTreeMap::new(),
+    })
 }

@@ -25,10 +25,18 @@ pub async fn list_dead_letters(home: &Home) -> Result<Vec<DeadLetter>, IngestErr
     let mut newest: BTreeMap<String, DeadLetter> = BTreeMap::new();
     if let Some(table) = snapshot.tables.get(DEAD_LETTERS) {
         for data_file in &table.files {
-            let unreadable = |source| StoreError::Parquet { path: data_file.path.clone(), source };
-            let opened = std::fs::File::open(&data_file.path)
-                .map_err(|source| StoreError::Io { action: "open", path: data_file.path.clone(), source })?;
-            let reader = ParquetRecordBatchReaderBuilder::try_new(opened).and_then(|builder| builder.build()).map_err(unreadable)?;
+            let unreadable = |source| StoreError::Parquet {
+                path: data_file.path.clone(),
+                source,
+            };
+            let opened = std::fs::File::open(&data_file.path).map_err(|source| StoreError::Io {
+                action: "open",
+                path: data_file.path.clone(),
+                source,
+            })?;
+            let reader = ParquetRecordBatchReaderBuilder::try_new(opened)
+                .and_then(|builder| builder.build())
+                .map_err(unreadable)?;
             for batch in reader {
                 for letter in dead_letters_from(&batch?) {
                     let known = newest.get(&letter.id);
@@ -52,14 +60,23 @@ pub async fn replay_dead_letters(
     clock: &dyn Clock,
     mapping: Option<&Mapping>,
 ) -> Result<ReplayReport, IngestError> {
-    let mut report = ReplayReport { landed: 0, still_dead: Vec::new() };
+    let mut report = ReplayReport {
+        landed: 0,
+        still_dead: Vec::new(),
+    };
     let mut groups: BTreeMap<(String, String), Vec<DeadLetter>> = BTreeMap::new();
     for letter in list_dead_letters(home).await? {
-        groups.entry((letter.kind.clone(), letter.mapping.clone())).or_default().push(letter);
+        groups
+            .entry((letter.kind.clone(), letter.mapping.clone()))
+            .or_default()
+            .push(letter);
     }
     for ((kind, own_mapping), letters) in groups {
         let kind = Kind::parse(&kind)?;
-        if mapping.and_then(|mapping| mapping.kind).is_some_and(|wanted| wanted != kind) {
+        if mapping
+            .and_then(|mapping| mapping.kind)
+            .is_some_and(|wanted| wanted != kind)
+        {
             continue;
         }
         let own = Mapping::parse("the mapping kept with the dead letters", &own_mapping)?;
@@ -87,7 +104,10 @@ async fn replay_group(
     for (letter, seq) in letters.into_iter().zip(first_seq..) {
         let place = format!("{} line {}", letter.file, letter.line);
         let Ok(serde_json::Value::Object(row)) = serde_json::from_str(&letter.row) else {
-            report.still_dead.push(format!("{place}: {} (a line that could not be split: correct the file and import it)", letter.reason));
+            report.still_dead.push(format!(
+                "{place}: {} (a line that could not be split: correct the file and import it)",
+                letter.reason
+            ));
             continue;
         };
         let columns: Vec<String> = row.keys().cloned().collect();
@@ -97,9 +117,15 @@ async fn replay_group(
             Ok(landing) => {
                 identity.update(letter.id.as_bytes());
                 builder.push(landing, &letter.id, seq);
-                replayed.push(DeadLetter { state: "replayed".to_owned(), landed_at: now, ..letter });
+                replayed.push(DeadLetter {
+                    state: "replayed".to_owned(),
+                    landed_at: now,
+                    ..letter
+                });
             }
-            Err(fault) => report.still_dead.push(format!("{place}, {}: {}", fault.column, fault.reason)),
+            Err(fault) => report
+                .still_dead
+                .push(format!("{place}, {}: {}", fault.column, fault.reason)),
         }
     }
     if replayed.is_empty() {

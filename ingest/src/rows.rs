@@ -38,9 +38,20 @@ pub(crate) struct RowReader<'a> {
 }
 
 enum Inner<'a> {
-    Delimited { reader: Box<csv::Reader<Box<dyn Read + Send + 'a>>>, since_row: Arc<AtomicU64> },
-    Lines { reader: BufReader<Box<dyn Read + Send + 'a>>, line: u64, json: bool },
-    Parquet { reader: Box<ParquetRecordBatchReader>, row: u64, ready: std::vec::IntoIter<RawRow> },
+    Delimited {
+        reader: Box<csv::Reader<Box<dyn Read + Send + 'a>>>,
+        since_row: Arc<AtomicU64>,
+    },
+    Lines {
+        reader: BufReader<Box<dyn Read + Send + 'a>>,
+        line: u64,
+        json: bool,
+    },
+    Parquet {
+        reader: Box<ParquetRecordBatchReader>,
+        row: u64,
+        ready: std::vec::IntoIter<RawRow>,
+    },
 }
 
 impl<'a> RowReader<'a> {
@@ -54,7 +65,10 @@ impl<'a> RowReader<'a> {
         let (columns, inner) = match format {
             Format::Delimited(delimiter) => {
                 let since_row = Arc::new(AtomicU64::new(0));
-                let limited = Limited { inner: file::open(path, on_read)?, since_row: Arc::clone(&since_row) };
+                let limited = Limited {
+                    inner: file::open(path, on_read)?,
+                    since_row: Arc::clone(&since_row),
+                };
                 let boxed: Box<dyn Read + Send + 'a> = Box::new(limited);
                 let mut reader = Box::new(
                     csv::ReaderBuilder::new()
@@ -72,28 +86,65 @@ impl<'a> RowReader<'a> {
             }
             Format::Blank => {
                 let names = names.ok_or_else(|| {
-                    IngestError::file(path, None, "blank-separated files have no header: name the columns in the mapping (`names = [...]`)")
+                    IngestError::file(
+                        path,
+                        None,
+                        "blank-separated files have no header: name the columns in the mapping (`names = [...]`)",
+                    )
                 })?;
                 let reader = BufReader::with_capacity(1 << 18, file::open(path, on_read)?);
-                (names.to_vec(), Inner::Lines { reader, line: 0, json: false })
+                (
+                    names.to_vec(),
+                    Inner::Lines {
+                        reader,
+                        line: 0,
+                        json: false,
+                    },
+                )
             }
             Format::JsonLines => {
                 let columns = json_columns(path, file::open(path, |_| {})?)?;
                 let reader = BufReader::with_capacity(1 << 18, file::open(path, on_read)?);
-                (columns, Inner::Lines { reader, line: 0, json: true })
+                (
+                    columns,
+                    Inner::Lines {
+                        reader,
+                        line: 0,
+                        json: true,
+                    },
+                )
             }
             Format::Parquet => {
-                let bad = |error: parquet::errors::ParquetError| IngestError::file(path, None, format!("is not readable Parquet: {error}"));
-                let file = std::fs::File::open(path).map_err(|error| IngestError::file(path, None, format!("cannot be read: {error}")))?;
+                let bad = |error: parquet::errors::ParquetError| {
+                    IngestError::file(path, None, format!("is not readable Parquet: {error}"))
+                };
+                let file = std::fs::File::open(path)
+                    .map_err(|error| IngestError::file(path, None, format!("cannot be read: {error}")))?;
                 on_read(file.metadata().map(|meta| meta.len()).unwrap_or(0));
                 let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(bad)?;
-                let columns = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+                let columns = builder
+                    .schema()
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().clone())
+                    .collect();
                 let reader = Box::new(builder.with_batch_size(4096).build().map_err(bad)?);
-                (columns, Inner::Parquet { reader, row: 0, ready: Vec::new().into_iter() })
+                (
+                    columns,
+                    Inner::Parquet {
+                        reader,
+                        row: 0,
+                        ready: Vec::new().into_iter(),
+                    },
+                )
             }
         };
         check_columns(path, &columns)?;
-        Ok(Self { path: path.to_owned(), columns, inner })
+        Ok(Self {
+            path: path.to_owned(),
+            columns,
+            inner,
+        })
     }
 
     /// The columns of every row.
@@ -124,7 +175,9 @@ impl<'a> RowReader<'a> {
                     .by_ref()
                     .take(MAX_ROW_BYTES + 1)
                     .read_until(b'\n', &mut bytes)
-                    .map_err(|error| IngestError::file(&self.path, Some(*line + 1), file::describe_read_error(&error)))?;
+                    .map_err(|error| {
+                        IngestError::file(&self.path, Some(*line + 1), file::describe_read_error(&error))
+                    })?;
                 if read == 0 {
                     return Ok(None);
                 }
@@ -138,7 +191,11 @@ impl<'a> RowReader<'a> {
                 if bytes.iter().all(u8::is_ascii_whitespace) {
                     continue;
                 }
-                return Ok(Some(if *json { json_row(*line, &self.columns, &bytes) } else { blank_row(*line, width, &bytes) }));
+                return Ok(Some(if *json {
+                    json_row(*line, &self.columns, &bytes)
+                } else {
+                    blank_row(*line, width, &bytes)
+                }));
             },
             Inner::Parquet { reader, row, ready } => loop {
                 if let Some(next) = ready.next() {
@@ -147,7 +204,11 @@ impl<'a> RowReader<'a> {
                 match reader.next() {
                     None => return Ok(None),
                     Some(Err(error)) => {
-                        return Err(IngestError::file(&self.path, Some(*row + 1), format!("is not readable Parquet: {error}")));
+                        return Err(IngestError::file(
+                            &self.path,
+                            Some(*row + 1),
+                            format!("is not readable Parquet: {error}"),
+                        ));
                     }
                     Some(Ok(batch)) => *ready = parquet_rows(&batch, row)?.into_iter(),
                 }
@@ -159,13 +220,21 @@ impl<'a> RowReader<'a> {
 fn check_columns(path: &Path, columns: &[String]) -> Result<(), IngestError> {
     for (index, name) in columns.iter().enumerate() {
         if name.is_empty() {
-            return Err(IngestError::file(path, Some(1), format!("column {} has no name", index + 1)));
+            return Err(IngestError::file(
+                path,
+                Some(1),
+                format!("column {} has no name", index + 1),
+            ));
         }
         if let Some(first) = columns[..index].iter().position(|earlier| earlier == name) {
             return Err(IngestError::file(
                 path,
                 Some(1),
-                format!("the header has {name:?} twice (columns {} and {}); rename one of them", first + 1, index + 1),
+                format!(
+                    "the header has {name:?} twice (columns {} and {}); rename one of them",
+                    first + 1,
+                    index + 1
+                ),
             ));
         }
     }
@@ -173,12 +242,18 @@ fn check_columns(path: &Path, columns: &[String]) -> Result<(), IngestError> {
 }
 
 fn header(path: &Path, reader: &mut csv::Reader<Box<dyn Read + Send + '_>>) -> Result<Vec<String>, IngestError> {
-    let record = reader.byte_headers().map_err(|error| IngestError::file(path, Some(1), read_error(error)))?;
+    let record = reader
+        .byte_headers()
+        .map_err(|error| IngestError::file(path, Some(1), read_error(error)))?;
     record
         .iter()
         .enumerate()
         .map(|(index, cell)| {
-            let cell = if index == 0 { cell.strip_prefix(b"\xef\xbb\xbf").unwrap_or(cell) } else { cell };
+            let cell = if index == 0 {
+                cell.strip_prefix(b"\xef\xbb\xbf").unwrap_or(cell)
+            } else {
+                cell
+            };
             std::str::from_utf8(cell)
                 .map(|text| text.trim().to_owned())
                 .map_err(|_| IngestError::file(path, Some(1), format!("the name of column {} is not UTF-8", index + 1)))
@@ -195,7 +270,10 @@ fn read_error(error: csv::Error) -> String {
 }
 
 fn too_long() -> String {
-    format!("a row is longer than {} MiB: an unclosed quote, or not a file of rows", MAX_ROW_BYTES >> 20)
+    format!(
+        "a row is longer than {} MiB: an unclosed quote, or not a file of rows",
+        MAX_ROW_BYTES >> 20
+    )
 }
 
 /// Fails when more bytes than a row may have were read since the last finished row.
@@ -222,10 +300,20 @@ fn cells_or_broken<'b>(
     divider: &str,
 ) -> RawRow {
     let found = cells.clone().count();
-    let lossless = || cells.clone().map(|cell| cell.escape_ascii().to_string()).collect::<Vec<_>>().join(divider);
+    let lossless = || {
+        cells
+            .clone()
+            .map(|cell| cell.escape_ascii().to_string())
+            .collect::<Vec<_>>()
+            .join(divider)
+    };
     if found != width {
         let reason = format!("has {found} cells where the header has {width}");
-        let text = cells.clone().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect::<Vec<_>>().join(divider);
+        let text = cells
+            .clone()
+            .map(|cell| String::from_utf8_lossy(cell).into_owned())
+            .collect::<Vec<_>>()
+            .join(divider);
         return RawRow::Broken { line, text, reason };
     }
     let mut texts = Vec::with_capacity(width);
@@ -234,7 +322,11 @@ fn cells_or_broken<'b>(
             Ok(text) => texts.push(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
             Err(_) => {
                 let reason = format!("cell {} is not UTF-8; its bytes are kept escaped", index + 1);
-                return RawRow::Broken { line, text: lossless(), reason };
+                return RawRow::Broken {
+                    line,
+                    text: lossless(),
+                    reason,
+                };
             }
         }
     }
@@ -291,20 +383,37 @@ fn json_row(line: u64, columns: &[String], bytes: &[u8]) -> RawRow {
                 .collect();
             RawRow::Cells { line, cells }
         }
-        Ok(_) => RawRow::Broken { line, text, reason: "is JSON but not an object".to_owned() },
-        Err(error) => RawRow::Broken { line, text, reason: format!("is not JSON: {error}") },
+        Ok(_) => RawRow::Broken {
+            line,
+            text,
+            reason: "is JSON but not an object".to_owned(),
+        },
+        Err(error) => RawRow::Broken {
+            line,
+            text,
+            reason: format!("is not JSON: {error}"),
+        },
     }
 }
 
 fn parquet_rows(batch: &arrow::array::RecordBatch, row: &mut u64) -> Result<Vec<RawRow>, IngestError> {
-    let texts = batch.columns().iter().map(|column| cast(column, &DataType::Utf8)).collect::<Result<Vec<_>, _>>()?;
+    let texts = batch
+        .columns()
+        .iter()
+        .map(|column| cast(column, &DataType::Utf8))
+        .collect::<Result<Vec<_>, _>>()?;
     let texts: Vec<_> = texts.iter().map(|column| column.as_string::<i32>()).collect();
     Ok((0..batch.num_rows())
         .map(|index| {
             *row += 1;
             let cells = texts
                 .iter()
-                .map(|column| column.is_valid(index).then(|| column.value(index).to_owned()).filter(|text| !text.is_empty()))
+                .map(|column| {
+                    column
+                        .is_valid(index)
+                        .then(|| column.value(index).to_owned())
+                        .filter(|text| !text.is_empty())
+                })
                 .collect();
             RawRow::Cells { line: *row, cells }
         })

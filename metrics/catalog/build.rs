@@ -1,10 +1,14 @@
 //! Embeds every definition, so that the command needs no files beside it.
+#![allow(clippy::expect_used, reason = "what a build script cannot do must stop the build")]
 
 use std::{fmt::Write as _, path::Path};
 
 fn collect(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
     println!("cargo:rerun-if-changed={}", dir.display());
-    let mut entries: Vec<_> = std::fs::read_dir(dir).expect("metrics/definitions").map(|entry| entry.expect("entry").path()).collect();
+    let mut entries: Vec<_> = std::fs::read_dir(dir)
+        .expect("metrics/definitions")
+        .map(|entry| entry.expect("entry").path())
+        .collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {

@@ -79,7 +79,11 @@ impl ConstantTable {
 
     /// As SQL for DuckDB.
     pub fn to_sql(&self) -> String {
-        let columns: Vec<String> = self.columns.iter().map(|(name, sql_type)| format!("{name} {sql_type}")).collect();
+        let columns: Vec<String> = self
+            .columns
+            .iter()
+            .map(|(name, sql_type)| format!("{name} {sql_type}"))
+            .collect();
         let mut sql = format!("CREATE TEMP TABLE {} ({});\n", self.name, columns.join(", "));
         for chunk in self.rows.chunks(500) {
             let rows: Vec<String> = chunk

@@ -43,7 +43,10 @@ impl From<&MetricsError> for MetricReadError {
         match error {
             MetricsError::UnknownMetric(_) | MetricsError::Query(_) => Self::BadQuery(text),
             MetricsError::Catalog(_) | MetricsError::Contract { .. } => Self::Data(text),
-            MetricsError::Engine { source: EngineError::Query(_), .. } => Self::Data(text),
+            MetricsError::Engine {
+                source: EngineError::Query(_),
+                ..
+            } => Self::Data(text),
             MetricsError::Engine { .. } | MetricsError::Store(_) => Self::Unavailable(text),
         }
     }

@@ -26,7 +26,12 @@ impl Evaluator {
     /// An evaluator over a home with the definitions that come with Atalaya.
     pub fn new(home: Home, clock: Arc<dyn Clock>) -> Result<Self, MetricsError> {
         let proofs = Proofs::new(home.component_dir("proofs")?);
-        Ok(Self { home, catalog: Catalog::embedded()?, clock, proofs })
+        Ok(Self {
+            home,
+            catalog: Catalog::embedded()?,
+            clock,
+            proofs,
+        })
     }
 
     /// The definitions.
@@ -56,14 +61,27 @@ impl Evaluator {
 
     /// Plans a query at the clock's now.
     pub fn plan(&self, query: &SeriesQuery) -> Result<EvaluationPlan, MetricsError> {
-        EvaluationPlan::new(&self.catalog, self.home.settings(), &self.policy(), query, self.clock.now())
+        EvaluationPlan::new(
+            &self.catalog,
+            self.home.settings(),
+            &self.policy(),
+            query,
+            self.clock.now(),
+        )
     }
 
     /// What a plan's proof is called on a snapshot.
     pub fn proof_key(&self, metric: &str, plan: &EvaluationPlan, snapshot: &Snapshot) -> ProofKey {
         let names: Vec<&str> = plan.kinds.iter().map(|kind| kind.name()).collect();
-        let definition_hash = self.catalog.get(metric).map(|definition| definition.spec.definition_hash.clone()).unwrap_or_default();
-        ProofKey { definition_hash, snapshot: snapshot.id(&names) }
+        let definition_hash = self
+            .catalog
+            .get(metric)
+            .map(|definition| definition.spec.definition_hash.clone())
+            .unwrap_or_default();
+        ProofKey {
+            definition_hash,
+            snapshot: snapshot.id(&names),
+        }
     }
 
     /// Computes a series on a pinned snapshot, checks its identities, and says what else has been proved of it.
@@ -71,7 +89,10 @@ impl Evaluator {
         let plan = self.plan(query)?;
         let spec = self.spec(&query.metric)?;
         let session = self.session(&plan, snapshot).await?;
-        let engine = |source: EngineError| MetricsError::Engine { metric: query.metric.clone(), source };
+        let engine = |source: EngineError| MetricsError::Engine {
+            metric: query.metric.clone(),
+            source,
+        };
         let (_, batches) = session.query(&plan.select).await.map_err(engine)?;
         let rows = Rows::read(spec, plan.dimensions.len(), &batches)?;
         let ends = match &plan.rounding {
@@ -81,7 +102,13 @@ impl Evaluator {
             }
             None => None,
         };
-        let points = series_from_rows(spec, &plan, rows, ends.as_ref(), self.home.settings().reporting_currency)?;
+        let points = series_from_rows(
+            spec,
+            &plan,
+            rows,
+            ends.as_ref(),
+            self.home.settings().reporting_currency,
+        )?;
         let mut failures = Vec::new();
         for (id, select) in &plan.identities {
             let (_, batches) = session.query(select).await.map_err(engine)?;
@@ -103,7 +130,12 @@ impl Evaluator {
             grain: query.grain,
             dimensions: plan.dimensions.clone(),
             points,
-            proof: Proof { state, definition_hash: key.definition_hash, snapshot: key.snapshot, failures },
+            proof: Proof {
+                state,
+                definition_hash: key.definition_hash,
+                snapshot: key.snapshot,
+                failures,
+            },
             fresh_at: fresh_at(&session, &plan).await.map_err(engine)?,
             evaluated_at: plan.now,
         })
@@ -111,7 +143,10 @@ impl Evaluator {
 
     /// The specification of a metric.
     pub fn spec(&self, metric: &str) -> Result<&MetricSpec, MetricsError> {
-        self.catalog.get(metric).map(|definition| &definition.spec).ok_or_else(|| MetricsError::UnknownMetric(metric.to_owned()))
+        self.catalog
+            .get(metric)
+            .map(|definition| &definition.spec)
+            .ok_or_else(|| MetricsError::UnknownMetric(metric.to_owned()))
     }
 
     /// A session in which the plan's views can be read.
@@ -123,13 +158,18 @@ impl Evaluator {
         let session = EngineSession::new().map_err(engine("session"))?;
         for kind in &plan.kinds {
             let table = snapshot.tables.get(kind.name());
-            session.register_files(kind.name(), table_schema(*kind), table).map_err(engine(kind.name()))?;
+            session
+                .register_files(kind.name(), table_schema(*kind), table)
+                .map_err(engine(kind.name()))?;
         }
         for constant in &plan.constants {
-            let (schema, batch) = constant
-                .to_batch()
-                .map_err(|error| MetricsError::Contract { metric: constant.name.to_owned(), reason: error.to_string() })?;
-            session.register_rows(constant.name, schema, vec![batch]).map_err(engine(constant.name))?;
+            let (schema, batch) = constant.to_batch().map_err(|error| MetricsError::Contract {
+                metric: constant.name.to_owned(),
+                reason: error.to_string(),
+            })?;
+            session
+                .register_rows(constant.name, schema, vec![batch])
+                .map_err(engine(constant.name))?;
         }
         for view in &plan.views {
             let done = if view.materialise {
@@ -150,8 +190,12 @@ impl MetricReader for Evaluator {
 
     fn series<'a>(&'a self, query: &'a SeriesQuery) -> BoxFuture<'a, Result<Series, MetricReadError>> {
         Box::pin(async move {
-            let snapshot = Snapshot::latest(&self.home).await.map_err(|error| MetricReadError::Unavailable(error.to_string()))?;
-            self.series_on(query, &snapshot).await.map_err(|error| MetricReadError::from(&error))
+            let snapshot = Snapshot::latest(&self.home)
+                .await
+                .map_err(|error| MetricReadError::Unavailable(error.to_string()))?;
+            self.series_on(query, &snapshot)
+                .await
+                .map_err(|error| MetricReadError::from(&error))
         })
     }
 }
@@ -173,11 +217,16 @@ fn read_ends(batches: &[arrow::array::RecordBatch]) -> BTreeMap<NaiveDate, (i64,
 fn read_violations(id: &str, batches: &[arrow::array::RecordBatch]) -> Vec<String> {
     let mut found = Vec::new();
     for batch in batches {
-        let Some(texts) = batch.column_by_name("violation").and_then(|column| column.as_string_opt::<i32>()) else {
+        let Some(texts) = batch
+            .column_by_name("violation")
+            .and_then(|column| column.as_string_opt::<i32>())
+        else {
             found.extend((batch.num_rows() > 0).then(|| format!("identity {id} does not hold")));
             continue;
         };
-        let days = batch.column_by_name("period_start").and_then(|column| column.as_primitive_opt::<Date32Type>());
+        let days = batch
+            .column_by_name("period_start")
+            .and_then(|column| column.as_primitive_opt::<Date32Type>());
         for row in 0..batch.num_rows() {
             let day = days.and_then(|days| Date32Type::to_naive_date_opt(days.value(row)));
             let when = day.map(|day| format!("{day}: ")).unwrap_or_default();
@@ -190,7 +239,9 @@ fn read_violations(id: &str, batches: &[arrow::array::RecordBatch]) -> Vec<Strin
 async fn fresh_at(session: &EngineSession, plan: &EvaluationPlan) -> Result<Option<DateTime<Utc>>, EngineError> {
     let mut newest = None;
     for kind in &plan.kinds {
-        let (_, batches) = session.query(&format!("SELECT MAX(landed_at) FROM raw_{}", kind.name())).await?;
+        let (_, batches) = session
+            .query(&format!("SELECT MAX(landed_at) FROM raw_{}", kind.name()))
+            .await?;
         let at = batches.iter().find_map(|batch| {
             let column = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>()?;
             (batch.num_rows() > 0 && column.is_valid(0)).then(|| DateTime::from_timestamp_micros(column.value(0)))?

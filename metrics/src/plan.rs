@@ -61,12 +61,34 @@ impl EvaluationPlan {
         periods.retain(|period| period.starts_at < now);
 
         let mut ids: Vec<&str> = vec![&definition.spec.id];
-        ids.extend(definition.identities.iter().chain(&definition.rounds_to).map(String::as_str));
-        let mut plan = Self::for_definitions(catalog, settings, policy, &ids, &query.by, &periods, query.known_by, now)?;
+        ids.extend(
+            definition
+                .identities
+                .iter()
+                .chain(&definition.rounds_to)
+                .map(String::as_str),
+        );
+        let mut plan = Self::for_definitions(
+            catalog,
+            settings,
+            policy,
+            &ids,
+            &query.by,
+            &periods,
+            query.known_by,
+            now,
+        )?;
         plan.dimensions = query.by.iter().chain(&definition.spec.breakdown).cloned().collect();
         plan.select = select(definition, &plan.dimensions);
-        plan.identities = definition.identities.iter().map(|id| (id.clone(), format!("SELECT * FROM {id} LIMIT 20"))).collect();
-        plan.rounding = definition.rounds_to.as_ref().map(|id| format!("SELECT period_start, opening_micros, closing_micros FROM {id}"));
+        plan.identities = definition
+            .identities
+            .iter()
+            .map(|id| (id.clone(), format!("SELECT * FROM {id} LIMIT 20")))
+            .collect();
+        plan.rounding = definition
+            .rounds_to
+            .as_ref()
+            .map(|id| format!("SELECT period_start, opening_micros, closing_micros FROM {id}"));
         Ok(plan)
     }
 
@@ -83,16 +105,26 @@ impl EvaluationPlan {
         now: DateTime<Utc>,
     ) -> Result<Self, MetricsError> {
         let base = catalog.base_tables(ids);
-        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| base.contains(&known_view_name(*kind).as_str())).collect();
+        let kinds: Vec<Kind> = Kind::ALL
+            .into_iter()
+            .filter(|kind| base.contains(&known_view_name(*kind).as_str()))
+            .collect();
         let mut views: Vec<View> = kinds
             .iter()
-            .map(|kind| View { name: known_view_name(*kind), sql: known_view(*kind, now, known_by), materialise: false })
+            .map(|kind| View {
+                name: known_view_name(*kind),
+                sql: known_view(*kind, now, known_by),
+                materialise: false,
+            })
             .collect();
         for definition in catalog.in_order(ids) {
             views.push(View {
                 name: definition.spec.id.clone(),
                 sql: definition.select(by),
-                materialise: definition.spec.unit == Unit::Rows && !catalog.get(&definition.spec.id).is_some_and(|d| d.path.starts_with("identities/")),
+                materialise: definition.spec.unit == Unit::Rows
+                    && !catalog
+                        .get(&definition.spec.id)
+                        .is_some_and(|d| d.path.starts_with("identities/")),
             });
         }
         Ok(Self {
@@ -116,7 +148,12 @@ fn select(definition: &Definition, dimensions: &[String]) -> String {
         .chain(definition.spec.unit.columns().iter().copied())
         .collect();
     let order: Vec<String> = (1..=dimensions.len() + 1).map(|index| index.to_string()).collect();
-    format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), definition.spec.id, order.join(", "))
+    format!(
+        "SELECT {} FROM {} ORDER BY {}",
+        columns.join(", "),
+        definition.spec.id,
+        order.join(", ")
+    )
 }
 
 fn constants(
@@ -142,8 +179,10 @@ fn constants(
             Cell::Integer(i64::from(period.ends_at > now)),
         ]
     });
-    let boundaries: BTreeSet<DateTime<Utc>> =
-        periods.iter().flat_map(|period| [period.starts_at, measured_at(period)]).collect();
+    let boundaries: BTreeSet<DateTime<Utc>> = periods
+        .iter()
+        .flat_map(|period| [period.starts_at, measured_at(period)])
+        .collect();
 
     let mut day_rows = Vec::new();
     let mut rate_days: BTreeSet<NaiveDate> = boundaries.iter().map(|at| rate_on(*at)).collect();
@@ -172,11 +211,20 @@ fn constants(
     }
     let currency_rows = CURRENCIES
         .iter()
-        .map(|(code, exponent)| vec![Cell::Text((*code).to_owned()), Cell::Integer(10_i64.pow(u32::from(*exponent)))])
+        .map(|(code, exponent)| {
+            vec![
+                Cell::Text((*code).to_owned()),
+                Cell::Integer(10_i64.pow(u32::from(*exponent))),
+            ]
+        })
         .collect();
     Ok(vec![
         policy.table(),
-        ConstantTable { name: "currencies", columns: vec![("currency", "VARCHAR"), ("minor_scale", "BIGINT")], rows: currency_rows },
+        ConstantTable {
+            name: "currencies",
+            columns: vec![("currency", "VARCHAR"), ("minor_scale", "BIGINT")],
+            rows: currency_rows,
+        },
         ConstantTable {
             name: "periods",
             columns: vec![
@@ -194,7 +242,10 @@ fn constants(
         ConstantTable {
             name: "boundaries",
             columns: vec![("boundary_at", "TIMESTAMPTZ"), ("rate_on", "DATE")],
-            rows: boundaries.iter().map(|at| vec![Cell::Instant(*at), Cell::Date(rate_on(*at))]).collect(),
+            rows: boundaries
+                .iter()
+                .map(|at| vec![Cell::Instant(*at), Cell::Date(rate_on(*at))])
+                .collect(),
         },
         ConstantTable {
             name: "days",

@@ -39,7 +39,12 @@ impl Proofs {
         hash.update(key.definition_hash.as_bytes());
         hash.update([0]);
         hash.update(key.snapshot.as_bytes());
-        let name: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let name: String = hash
+            .finalize()
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         self.dir.join(format!("{name}.json"))
     }
 
@@ -51,8 +56,10 @@ impl Proofs {
 
     /// Keeps a verdict.
     pub fn put(&self, key: &ProofKey, verdict: &Verdict) -> Result<(), MetricsError> {
-        let text = serde_json::to_vec(verdict)
-            .map_err(|error| MetricsError::Contract { metric: "proof".to_owned(), reason: error.to_string() })?;
+        let text = serde_json::to_vec(verdict).map_err(|error| MetricsError::Contract {
+            metric: "proof".to_owned(),
+            reason: error.to_string(),
+        })?;
         Ok(write_atomically(&self.path(key), &text)?)
     }
 }

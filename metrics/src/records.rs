@@ -10,7 +10,12 @@ pub fn known_view_name(kind: Kind) -> String {
 
 /// The columns of the view.
 pub fn known_columns(kind: Kind) -> Vec<&'static str> {
-    kind.columns().iter().chain(SYSTEM_COLUMNS).map(|column| column.name).filter(|name| *name != "operation").collect()
+    kind.columns()
+        .iter()
+        .chain(SYSTEM_COLUMNS)
+        .map(|column| column.name)
+        .filter(|name| *name != "operation")
+        .collect()
 }
 
 /// The view's `SELECT`, for both engines. The order of versions is total, so that the engines cannot disagree on ties.

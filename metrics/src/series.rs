@@ -21,13 +21,19 @@ pub struct Rows {
     pub rows: Vec<Row>,
 }
 
+/// One row's labels, numbers and currency within its period.
+type Part = (Vec<Option<String>>, Vec<i64>, Option<String>);
+
 /// One row.
 type Row = (NaiveDate, Vec<Option<String>>, Vec<i64>, Option<String>);
 
 impl Rows {
     /// Reads an engine's batches. Columns must be those that the plan selects.
     pub fn read(spec: &MetricSpec, dimensions: usize, batches: &[RecordBatch]) -> Result<Self, MetricsError> {
-        let contract = |reason: String| MetricsError::Contract { metric: spec.id.clone(), reason };
+        let contract = |reason: String| MetricsError::Contract {
+            metric: spec.id.clone(),
+            reason,
+        };
         let mut rows = Vec::new();
         for batch in batches {
             let texts: Vec<ArrayRef> = (1..=dimensions)
@@ -44,7 +50,10 @@ impl Rows {
                         let text = cast(column, &DataType::Utf8).map_err(|error| contract(error.to_string()))?;
                         currency = Some(text.as_string::<i32>().value(row).to_owned());
                     } else {
-                        numbers.push(integer(column, row).ok_or_else(|| contract(format!("{name} is not a whole number of 64 bits")))?);
+                        numbers.push(
+                            integer(column, row)
+                                .ok_or_else(|| contract(format!("{name} is not a whole number of 64 bits")))?,
+                        );
                     }
                 }
                 let labels = texts
@@ -52,7 +61,12 @@ impl Rows {
                     .map(|text| text.as_string::<i32>())
                     .map(|text| text.is_valid(row).then(|| text.value(row).to_owned()))
                     .collect();
-                rows.push((Date32Type::to_naive_date_opt(days.value(row)).unwrap_or_default(), labels, numbers, currency));
+                rows.push((
+                    Date32Type::to_naive_date_opt(days.value(row)).unwrap_or_default(),
+                    labels,
+                    numbers,
+                    currency,
+                ));
             }
         }
         Ok(Self { rows })
@@ -85,9 +99,18 @@ pub fn series_from_rows(
     let status: BTreeMap<NaiveDate, Status> = plan
         .periods
         .iter()
-        .map(|period| (period.start_on, if period.ends_at > plan.now { Status::Open } else { Status::Closed }))
+        .map(|period| {
+            (
+                period.start_on,
+                if period.ends_at > plan.now {
+                    Status::Open
+                } else {
+                    Status::Closed
+                },
+            )
+        })
         .collect();
-    let mut by_period: BTreeMap<NaiveDate, Vec<(Vec<Option<String>>, Vec<i64>, Option<String>)>> = BTreeMap::new();
+    let mut by_period: BTreeMap<NaiveDate, Vec<Part>> = BTreeMap::new();
     for (day, labels, numbers, currency) in rows.rows {
         by_period.entry(day).or_default().push((labels, numbers, currency));
     }
@@ -96,24 +119,37 @@ pub fn series_from_rows(
         let mut parts = by_period.remove(&period_on).unwrap_or_default();
         sort_parts(&mut parts);
         if parts.is_empty() && plan.dimensions.is_empty() {
-            points.push(Point { period_on, dimensions: vec![], figure: nothing(spec.unit, reporting), status });
+            points.push(Point {
+                period_on,
+                dimensions: vec![],
+                figure: nothing(spec.unit, reporting),
+                status,
+            });
             continue;
         }
         let total = ends.and_then(|ends| ends.get(&period_on)).copied();
         let figures = figures(spec, &parts, total)?;
         for ((labels, _, _), figure) in parts.into_iter().zip(figures) {
-            points.push(Point { period_on, dimensions: labels, figure, status });
+            points.push(Point {
+                period_on,
+                dimensions: labels,
+                figure,
+                status,
+            });
         }
     }
     if let Some((stray, _)) = by_period.into_iter().next() {
         let reason = format!("gives a row for {stray}, which is no period of the query");
-        return Err(MetricsError::Contract { metric: spec.id.clone(), reason });
+        return Err(MetricsError::Contract {
+            metric: spec.id.clone(),
+            reason,
+        });
     }
     Ok(points)
 }
 
 /// Numbers by value, words by text: `age` 2 stands before 10.
-fn sort_parts(parts: &mut [(Vec<Option<String>>, Vec<i64>, Option<String>)]) {
+fn sort_parts(parts: &mut [Part]) {
     parts.sort_by(|(left, ..), (right, ..)| {
         let key = |labels: &[Option<String>]| {
             labels
@@ -131,42 +167,66 @@ fn sort_parts(parts: &mut [(Vec<Option<String>>, Vec<i64>, Option<String>)]) {
 /// What stands where there are no rows: nothing was sold and nobody pays, which are figures; a rate of nothing is none.
 fn nothing(unit: Unit, reporting: Currency) -> Figure {
     match unit {
-        Unit::Money | Unit::MoneyMicros => Figure::Money { value_minor: 0, currency: reporting },
+        Unit::Money | Unit::MoneyMicros => Figure::Money {
+            value_minor: 0,
+            currency: reporting,
+        },
         Unit::Count => Figure::Count { value: 0 },
-        Unit::Ratio | Unit::MoneyPer | Unit::Rows => Figure::None { reason: "nothing to divide by in this period".to_owned() },
+        Unit::Ratio | Unit::MoneyPer | Unit::Rows => Figure::None {
+            reason: "nothing to divide by in this period".to_owned(),
+        },
     }
 }
 
-fn figures(
-    spec: &MetricSpec,
-    parts: &[(Vec<Option<String>>, Vec<i64>, Option<String>)],
-    ends: Option<(i64, i64)>,
-) -> Result<Vec<Figure>, MetricsError> {
-    let contract = |reason: String| MetricsError::Contract { metric: spec.id.clone(), reason };
+fn figures(spec: &MetricSpec, parts: &[Part], ends: Option<(i64, i64)>) -> Result<Vec<Figure>, MetricsError> {
+    let contract = |reason: String| MetricsError::Contract {
+        metric: spec.id.clone(),
+        reason,
+    };
     let currency = |code: &Option<String>| -> Result<Currency, MetricsError> {
         Ok(Currency::parse(code.as_deref().unwrap_or_default())?)
     };
     match spec.unit {
         Unit::Rows => Err(contract("has no figures".to_owned())),
-        Unit::Count => Ok(parts.iter().map(|(_, numbers, _)| Figure::Count { value: numbers[0] }).collect()),
+        Unit::Count => Ok(parts
+            .iter()
+            .map(|(_, numbers, _)| Figure::Count { value: numbers[0] })
+            .collect()),
         Unit::Ratio => Ok(parts
             .iter()
             .map(|(_, numbers, _)| match numbers[1] {
-                0 => Figure::None { reason: "nothing to divide by in this period".to_owned() },
-                denominator => Figure::Ratio { numerator: numbers[0], denominator },
+                0 => Figure::None {
+                    reason: "nothing to divide by in this period".to_owned(),
+                },
+                denominator => Figure::Ratio {
+                    numerator: numbers[0],
+                    denominator,
+                },
             })
             .collect()),
         Unit::Money => parts
             .iter()
-            .map(|(_, numbers, code)| Ok(Figure::Money { value_minor: numbers[0], currency: currency(code)? }))
+            .map(|(_, numbers, code)| {
+                Ok(Figure::Money {
+                    value_minor: numbers[0],
+                    currency: currency(code)?,
+                })
+            })
             .collect(),
         Unit::MoneyPer => parts
             .iter()
             .map(|(_, numbers, code)| match numbers[1] {
-                0 => Ok(Figure::None { reason: "nothing to divide by in this period".to_owned() }),
+                0 => Ok(Figure::None {
+                    reason: "nothing to divide by in this period".to_owned(),
+                }),
                 things => {
-                    let below = things.checked_mul(atalaya_model::MICROS_PER_MINOR).ok_or(atalaya_model::ModelError::Overflow)?;
-                    Ok(Figure::Money { value_minor: muldiv(numbers[0], 1, below)?, currency: currency(code)? })
+                    let below = things
+                        .checked_mul(atalaya_model::MICROS_PER_MINOR)
+                        .ok_or(atalaya_model::ModelError::Overflow)?;
+                    Ok(Figure::Money {
+                        value_minor: muldiv(numbers[0], 1, below)?,
+                        currency: currency(code)?,
+                    })
                 }
             })
             .collect(),
@@ -180,7 +240,12 @@ fn figures(
             parts
                 .iter()
                 .zip(minor)
-                .map(|((_, _, code), value_minor)| Ok(Figure::Money { value_minor, currency: currency(code)? }))
+                .map(|((_, _, code), value_minor)| {
+                    Ok(Figure::Money {
+                        value_minor,
+                        currency: currency(code)?,
+                    })
+                })
                 .collect()
         }
     }

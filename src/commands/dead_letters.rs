@@ -34,17 +34,27 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         let owner = context.own(&home)?;
         let mapping = mapping.map(|path| Mapping::load(&context.path(&path))).transpose()?;
         let report = replay_dead_letters(&home, &owner, context.clock.as_ref(), mapping.as_ref()).await?;
-        console.note(&format!("{} landed, {} still dead", report.landed, report.still_dead.len()));
+        console.note(&format!(
+            "{} landed, {} still dead",
+            report.landed,
+            report.still_dead.len()
+        ));
         for fault in &report.still_dead {
             console.note(&format!("  {fault}"));
         }
         return Ok(u8::from(!report.still_dead.is_empty()));
     }
-    let mut table =
-        Table::new(&["kind", "file", "line", "column", "reason", "row"], &[false, false, true, false, false, false]);
+    let mut table = Table::new(
+        &["kind", "file", "line", "column", "reason", "row"],
+        &[false, false, true, false, false, false],
+    );
     for letter in list_dead_letters(&home).await? {
         let line = letter.line.to_string();
-        table.rows.push([letter.kind, letter.file, line, letter.column, letter.reason, letter.row].map(Some).to_vec());
+        table.rows.push(
+            [letter.kind, letter.file, line, letter.column, letter.reason, letter.row]
+                .map(Some)
+                .to_vec(),
+        );
     }
     table.print(arguments.format, console)?;
     Ok(0)

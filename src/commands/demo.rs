@@ -61,7 +61,12 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         Err(_) => None,
     };
     if let Some(staged) = arguments.incident {
-        let Some(manifest) = known else { anyhow::bail!("{} has no demo company yet; run `atalaya demo` first", home.dir().display()) };
+        let Some(manifest) = known else {
+            anyhow::bail!(
+                "{} has no demo company yet; run `atalaya demo` first",
+                home.dir().display()
+            )
+        };
         return stage(staged, &manifest, &home, &owner, context, console).await;
     }
     let manifest = match known {
@@ -69,19 +74,32 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         Some(manifest) => manifest,
         None => {
             if !home.table_names().is_empty() {
-                anyhow::bail!("{} already holds other records; name an empty folder with --home", home.dir().display());
+                anyhow::bail!(
+                    "{} already holds other records; name an empty folder with --home",
+                    home.dir().display()
+                );
             }
             let until = arguments.until.unwrap_or_else(|| context.clock.now());
-            let manifest = Manifest { seed: arguments.seed, customers: arguments.customers, until };
+            let manifest = Manifest {
+                seed: arguments.seed,
+                customers: arguments.customers,
+                until,
+            };
             write_atomically(&manifest_path, &serde_json::to_vec_pretty(&manifest)?)?;
             manifest
         }
     };
     let dir = home.scratch_dir()?.join("demo");
     std::fs::create_dir_all(&dir)?;
-    let company = Company { seed: manifest.seed, customers: manifest.customers, until: manifest.until };
+    let company = Company {
+        seed: manifest.seed,
+        customers: manifest.customers,
+        until: manifest.until,
+    };
     let files = tokio::task::block_in_place(|| {
-        company.write(&dir, |done| console.progress("inventing customers", u64::from(done), u64::from(company.customers)))
+        company.write(&dir, |done| {
+            console.progress("inventing customers", u64::from(done), u64::from(company.customers))
+        })
     })?;
     for (path, kind) in files {
         import(&path, Kind::parse(kind)?, &home, &owner, context, console).await?;
@@ -90,8 +108,20 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     Ok(0)
 }
 
-async fn import(path: &Path, kind: Kind, home: &Home, owner: &OwnerLock, context: &Context, console: &dyn Console) -> anyhow::Result<()> {
-    let request = ImportRequest { file: path.to_owned(), kind, mapping: Mapping::parse("demo", "source = \"demo\"")?, delimiter: None };
+async fn import(
+    path: &Path,
+    kind: Kind,
+    home: &Home,
+    owner: &OwnerLock,
+    context: &Context,
+    console: &dyn Console,
+) -> anyhow::Result<()> {
+    let request = ImportRequest {
+        file: path.to_owned(),
+        kind,
+        mapping: Mapping::parse("demo", "source = \"demo\"")?,
+        delimiter: None,
+    };
     let report = import_file(home, owner, context.clock.as_ref(), &request, &|progress| {
         console.progress(kind.name(), progress.done_bytes, progress.total_bytes);
     })
@@ -99,18 +129,33 @@ async fn import(path: &Path, kind: Kind, home: &Home, owner: &OwnerLock, context
     if !report.already_imported {
         console.note(&format!("{kind}: {} rows landed", report.rows));
     }
-    anyhow::ensure!(report.dead == 0, "the demo company wrote rows that do not fit: {}", report.first_faults.join("; "));
+    anyhow::ensure!(
+        report.dead == 0,
+        "the demo company wrote rows that do not fit: {}",
+        report.first_faults.join("; ")
+    );
     Ok(())
 }
 
-async fn stage(staged: Staged, manifest: &Manifest, home: &Home, owner: &OwnerLock, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
+async fn stage(
+    staged: Staged,
+    manifest: &Manifest,
+    home: &Home,
+    owner: &OwnerLock,
+    context: &Context,
+    console: &dyn Console,
+) -> anyhow::Result<u8> {
     let incident = match staged {
         Staged::RevenueDrop => Incident::RevenueDrop,
         Staged::RevenueRecovery => Incident::RevenueRecovery,
     };
     let dir = home.scratch_dir()?.join("incident");
     std::fs::create_dir_all(&dir)?;
-    let company = Company { seed: manifest.seed, customers: manifest.customers, until: manifest.until };
+    let company = Company {
+        seed: manifest.seed,
+        customers: manifest.customers,
+        until: manifest.until,
+    };
     let path = tokio::task::block_in_place(|| incident.write(&company, context.clock.now(), &dir))?;
     import(&path, Kind::Orders, home, owner, context, console).await?;
     std::fs::remove_dir_all(&dir)?;

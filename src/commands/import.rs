@@ -35,22 +35,37 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     };
     let home = Home::open_or_create(&context.home_dir, None)?;
     let owner = context.own(&home)?;
-    let request = ImportRequest { file: context.path(&arguments.file), kind, mapping, delimiter };
+    let request = ImportRequest {
+        file: context.path(&arguments.file),
+        kind,
+        mapping,
+        delimiter,
+    };
     let report = import_file(&home, &owner, context.clock.as_ref(), &request, &|progress| {
         console.progress(progress.stage, progress.done_bytes, progress.total_bytes);
     })
     .await?;
-    let name = request.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = request
+        .file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     if report.already_imported {
         console.note(&format!("{name}: imported before, nothing changed"));
         return Ok(0);
     }
-    console.note(&format!("{name}: {} {kind} landed, {} dead letters", report.rows, report.dead));
+    console.note(&format!(
+        "{name}: {} {kind} landed, {} dead letters",
+        report.rows, report.dead
+    ));
     for fault in &report.first_faults {
         console.note(&format!("  {fault}"));
     }
     if report.dead > 0 {
-        console.note("see them all with `atalaya dead-letters`; correct the mapping and run `atalaya dead-letters replay`");
+        console.note(
+            "see them all with `atalaya dead-letters`; correct the mapping and run `atalaya dead-letters replay`",
+        );
     }
     Ok(0)
 }

@@ -52,20 +52,34 @@ pub(crate) fn parse_as_of(text: &str, time_zone: &str) -> anyhow::Result<DateTim
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Ok(at.to_utc());
     }
-    let day: NaiveDate =
-        text.parse().map_err(|_| anyhow::anyhow!("--as-of {text:?} is neither a day (2026-01-31) nor an instant (2026-01-31T09:30:00Z)"))?;
-    Ok(calendar::day_starts_at(calendar::parse_zone(time_zone)?, day + chrono::Days::new(1)))
+    let day: NaiveDate = text.parse().map_err(|_| {
+        anyhow::anyhow!("--as-of {text:?} is neither a day (2026-01-31) nor an instant (2026-01-31T09:30:00Z)")
+    })?;
+    Ok(calendar::day_starts_at(
+        calendar::parse_zone(time_zone)?,
+        day + chrono::Days::new(1),
+    ))
 }
 
 pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
     let evaluator = context.evaluator()?;
     let Some(metric) = arguments.metric else {
-        let mut table = Table::new(&["id", "name", "unit", "grains", "dimensions", "description"], &[false; 6]);
+        let mut table = Table::new(
+            &["id", "name", "unit", "grains", "dimensions", "description"],
+            &[false; 6],
+        );
         for spec in evaluator.catalog().metrics() {
             let unit = serde_json::to_value(spec.unit)?.as_str().unwrap_or_default().to_owned();
             let grains: Vec<&str> = spec.grains.iter().map(|grain| grain.name()).collect();
             let dimensions: Vec<String> = spec.dimensions.iter().chain(&spec.breakdown).cloned().collect();
-            let cells = [spec.id.clone(), spec.name_en.clone(), unit, grains.join(" "), dimensions.join(" "), spec.description_en.clone()];
+            let cells = [
+                spec.id.clone(),
+                spec.name_en.clone(),
+                unit,
+                grains.join(" "),
+                dimensions.join(" "),
+                spec.description_en.clone(),
+            ];
             table.rows.push(cells.map(Some).to_vec());
         }
         table.print(arguments.format, console)?;
@@ -76,14 +90,19 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     let today = calendar::day_of(zone, context.clock.now());
     let grain = Grain::parse(&arguments.grain)?;
     let to = arguments.to.unwrap_or(today + chrono::Days::new(1));
-    let from = arguments.from.unwrap_or_else(|| grain.start_of(to - chrono::Days::new(1), settings.week_start) - Months::new(11));
+    let from = arguments
+        .from
+        .unwrap_or_else(|| grain.start_of(to - chrono::Days::new(1), settings.week_start) - Months::new(11));
     let query = SeriesQuery {
         metric,
         from,
         to,
         grain,
         by: arguments.by,
-        as_of: arguments.as_of.map(|text| parse_as_of(&text, &settings.time_zone)).transpose()?,
+        as_of: arguments
+            .as_of
+            .map(|text| parse_as_of(&text, &settings.time_zone))
+            .transpose()?,
         known_by: match arguments.known_by {
             Knowledge::Atalaya => KnownBy::Atalaya,
             Knowledge::Source => KnownBy::Source,
@@ -95,7 +114,12 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         Format::Json => console.out(&format!("{}\n", serde_json::to_string_pretty(&series)?)),
         format => series_table(&series, format == Format::Table).print(format, console)?,
     }
-    console.note(&format!("proof {} · definition {} · {}", series.proof.state.name(), &series.proof.definition_hash[..12], series.proof.snapshot));
+    console.note(&format!(
+        "proof {} · definition {} · {}",
+        series.proof.state.name(),
+        &series.proof.definition_hash[..12],
+        series.proof.snapshot
+    ));
     for failure in &series.proof.failures {
         console.note(&format!("  {failure}"));
     }

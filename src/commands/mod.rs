@@ -1,7 +1,12 @@
+mod alerts;
 mod dead_letters;
 mod demo;
 mod import;
 mod metric;
+mod report;
+mod serve;
+mod sql;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -34,6 +39,16 @@ pub(crate) enum Command {
     DeadLetters(dead_letters::Arguments),
     /// Computes a metric.
     Metric(metric::Arguments),
+    /// Checks the bytes of every file and compares every metric between the two engines.
+    Verify(verify::Arguments),
+    /// Answers one SELECT in the DuckDB worker, read-only, on a pinned snapshot.
+    Sql(sql::Arguments),
+    /// Runs a report for a month.
+    Report(report::Arguments),
+    /// Serves the board, its API, and the commands of other processes.
+    Serve(serve::Arguments),
+    /// Watches the rules and delivers alerts.
+    Alerts(alerts::Arguments),
     /// Fills a home with the demo company, or stages an incident in it.
     Demo(demo::Arguments),
 }
@@ -48,7 +63,9 @@ pub(crate) async fn main(cli: Cli) -> ExitCode {
             Err(error) => match error.downcast_ref::<StoreError>() {
                 Some(StoreError::Owned { .. }) => match delegate::ask_owner(&context.home()?).await? {
                     Some(code) => Ok(code),
-                    None => Err(error.context("another process is working on this home and takes no commands; try again when it has ended")),
+                    None => Err(error.context(
+                        "another process is working on this home and takes no commands; try again when it has ended",
+                    )),
                 },
                 _ => Err(error),
             },
@@ -67,6 +84,11 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::Import(arguments) => import::run(arguments, context, console).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments, context, console).await,
         Command::Metric(arguments) => metric::run(arguments, context, console).await,
+        Command::Verify(arguments) => verify::run(arguments, context, console).await,
+        Command::Sql(arguments) => sql::run(arguments, context, console).await,
+        Command::Report(arguments) => report::run(arguments, context, console).await,
+        Command::Serve(arguments) => serve::run(arguments, context, console).await,
+        Command::Alerts(arguments) => alerts::run(arguments, context, console).await,
         Command::Demo(arguments) => demo::run(arguments, context, console).await,
     }
 }

@@ -1,1 +1,18 @@
-//! x
+//! Whole-system tests: the built commands against real components.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod alerts;
+mod bad_input;
+mod board;
+mod cdnow;
+mod crash;
+mod demo;
+mod dialect;
+mod floors;
+mod money;
+mod owner;

@@ -77,7 +77,11 @@ impl Company {
 
     /// Writes the company's files into a folder and returns them with the kind each is to be imported as. `on_customer`
     /// hears how many customers are done.
-    pub fn write(&self, dir: &Path, mut on_customer: impl FnMut(u32)) -> Result<Vec<(PathBuf, &'static str)>, DemoError> {
+    pub fn write(
+        &self,
+        dir: &Path,
+        mut on_customer: impl FnMut(u32),
+    ) -> Result<Vec<(PathBuf, &'static str)>, DemoError> {
         let mut files = Files::create(dir)?;
         self.each_customer(&mut files, &mut on_customer)?;
         spend::write(self, &mut files)?;
@@ -90,7 +94,11 @@ impl Company {
         for number in 0..self.customers {
             let mut rng = ChaCha8Rng::seed_from_u64(self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(number));
             let (_, month) = *pick(&mut rng, &months, |(index, month)| {
-                let days = if *index == MONTHS { self.until.date_naive().day() } else { 30 };
+                let days = if *index == MONTHS {
+                    self.until.date_naive().day()
+                } else {
+                    30
+                };
                 demand(*index, month.month()) * days / 30
             });
             let day = month + Days::new(rng.random_range(0..28));
@@ -101,8 +109,17 @@ impl Company {
             }
             let market = Market::choose(&mut rng);
             let (channel, _) = *pick(&mut rng, &CHANNELS, |(_, weight)| *weight);
-            let mut person = Person { id: format!("cus_{number:07}"), market, signed_up_at, until: self.until, rng };
-            files.customer(&CustomerRow { person: &person, channel })?;
+            let mut person = Person {
+                id: format!("cus_{number:07}"),
+                market,
+                signed_up_at,
+                until: self.until,
+                rng,
+            };
+            files.customer(&CustomerRow {
+                person: &person,
+                channel,
+            })?;
             match person.rng.random_range(0..100) {
                 0..=34 => course::live(&mut person, files)?,
                 35..=79 => saas::live(&mut person, files)?,

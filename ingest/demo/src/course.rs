@@ -3,19 +3,28 @@
 use chrono::{Months, TimeDelta};
 use rand::Rng;
 
-use crate::{DemoError, company::Person, files::{Files, OrderRow}};
+use crate::{
+    DemoError,
+    company::Person,
+    files::{Files, OrderRow},
+};
 
 pub(crate) fn live(person: &mut Person, files: &mut Files) -> Result<(), DemoError> {
     let bought_at = person.signed_up_at + TimeDelta::hours(person.rng.random_range(0..72));
     let price_minor = person.market.price_minor(497);
-    let (parts, order_type) = if person.chance(550) { (1, "sale") } else { ([3, 6, 12][person.rng.random_range(0..3)], "instalment") };
+    let (parts, order_type) = if person.chance(550) {
+        (1, "sale")
+    } else {
+        ([3, 6, 12][person.rng.random_range(0..3)], "instalment")
+    };
     let mut paid = 0;
     for part in 0..parts {
         if part > 0 && person.chance(30) {
             // A card that failed for good: the rest is never paid.
             break;
         }
-        let share = price_minor * i64::from(part + 1) / i64::from(parts) - price_minor * i64::from(part) / i64::from(parts);
+        let share =
+            price_minor * i64::from(part + 1) / i64::from(parts) - price_minor * i64::from(part) / i64::from(parts);
         let ordered_at = bought_at + Months::new(part);
         let recorded_at = person.recorded_at(ordered_at);
         let row = OrderRow {
@@ -35,7 +44,17 @@ pub(crate) fn live(person: &mut Person, files: &mut Files) -> Result<(), DemoErr
             let refunded_at = ordered_at + TimeDelta::hours(person.rng.random_range(12..14 * 24));
             let recorded_at = person.recorded_at(refunded_at);
             let key = format!("{}_course_refund", person.id);
-            files.order(&OrderRow { key, amount_minor: -paid, order_type: "refund", ordered_at: refunded_at, recorded_at, ..row }, person.until)?;
+            files.order(
+                &OrderRow {
+                    key,
+                    amount_minor: -paid,
+                    order_type: "refund",
+                    ordered_at: refunded_at,
+                    recorded_at,
+                    ..row
+                },
+                person.until,
+            )?;
             break;
         }
     }

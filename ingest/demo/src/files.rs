@@ -12,32 +12,85 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::{DemoError, company::Person};
 
 pub(crate) const KINDS: [(&str, &[&str]); 6] = [
-    ("fx_rates", &["rate_on", "currency", "quote_currency", "rate_e12", "recorded_at"]),
-    ("customers", &["customer_id", "name", "country", "market", "channel", "created_at", "recorded_at"]),
+    (
+        "fx_rates",
+        &["rate_on", "currency", "quote_currency", "rate_e12", "recorded_at"],
+    ),
+    (
+        "customers",
+        &[
+            "customer_id",
+            "name",
+            "country",
+            "market",
+            "channel",
+            "created_at",
+            "recorded_at",
+        ],
+    ),
     (
         "subscriptions",
         &[
-            "record_key", "record_version", "customer_id", "subscription_id", "item_id", "product", "plan", "status",
-            "quantity", "unit_price_minor", "currency", "interval", "interval_count", "discount_percent",
-            "trial_ends_at", "valid_from", "recorded_at",
+            "record_key",
+            "record_version",
+            "customer_id",
+            "subscription_id",
+            "item_id",
+            "product",
+            "plan",
+            "status",
+            "quantity",
+            "unit_price_minor",
+            "currency",
+            "interval",
+            "interval_count",
+            "discount_percent",
+            "trial_ends_at",
+            "valid_from",
+            "recorded_at",
         ],
     ),
     (
         "orders",
         &[
-            "record_key", "record_version", "operation", "customer_id", "product", "quantity", "amount_minor", "currency",
-            "order_type", "ordered_at", "recorded_at",
+            "record_key",
+            "record_version",
+            "operation",
+            "customer_id",
+            "product",
+            "quantity",
+            "amount_minor",
+            "currency",
+            "order_type",
+            "ordered_at",
+            "recorded_at",
         ],
     ),
-    ("ad_spend", &["spent_on", "channel", "campaign", "amount_minor", "currency", "recorded_at"]),
-    ("expenses", &["spent_on", "category", "amount_minor", "currency", "recorded_at"]),
+    (
+        "ad_spend",
+        &[
+            "spent_on",
+            "channel",
+            "campaign",
+            "amount_minor",
+            "currency",
+            "recorded_at",
+        ],
+    ),
+    (
+        "expenses",
+        &["spent_on", "category", "amount_minor", "currency", "recorded_at"],
+    ),
 ];
 
 pub(crate) struct Files {
     writers: BTreeMap<&'static str, (PathBuf, csv::Writer<BufWriter<File>>)>,
     /// Keeps only what a later step wants of the orders; see [`crate::Incident`].
-    pub(crate) order_filter: Option<Box<dyn FnMut(&OrderRow) -> Option<OrderChange>>>,
+    pub(crate) order_filter: Option<OrderFilter>,
 }
+
+/// Decides what an incident does to an order, if anything.
+pub(crate) type OrderFilter = Box<dyn FnMut(&OrderRow) -> Option<OrderChange>>;
 
 /// What an incident does to an order.
 pub(crate) struct OrderChange {
@@ -93,12 +146,18 @@ impl Files {
         let mut writers = BTreeMap::new();
         for (kind, header) in KINDS {
             let path = dir.join(format!("{kind}.csv"));
-            let file = File::create(&path).map_err(|source| DemoError::Io { path: path.clone(), source })?;
+            let file = File::create(&path).map_err(|source| DemoError::Io {
+                path: path.clone(),
+                source,
+            })?;
             let mut writer = csv::Writer::from_writer(BufWriter::new(file));
             writer.write_record(header)?;
             writers.insert(kind, (path, writer));
         }
-        Ok(Self { writers, order_filter: None })
+        Ok(Self {
+            writers,
+            order_filter: None,
+        })
     }
 
     pub(crate) fn row(&mut self, kind: &'static str, cells: &[&str]) -> Result<(), DemoError> {
@@ -111,8 +170,22 @@ impl Files {
     pub(crate) fn customer(&mut self, row: &CustomerRow<'_>) -> Result<(), DemoError> {
         let person = row.person;
         let at = instant(person.signed_up_at);
-        let name = format!("Customer {}", person.id.trim_start_matches("cus_").trim_start_matches('0'));
-        self.row("customers", &[&person.id, &name, person.market.country, person.market.market, row.channel, &at, &at])
+        let name = format!(
+            "Customer {}",
+            person.id.trim_start_matches("cus_").trim_start_matches('0')
+        );
+        self.row(
+            "customers",
+            &[
+                &person.id,
+                &name,
+                person.market.country,
+                person.market.market,
+                row.channel,
+                &at,
+                &at,
+            ],
+        )
     }
 
     /// Writes a state unless it lies in the future; what is only recorded later is known only later.
@@ -150,7 +223,11 @@ impl Files {
             return Ok(());
         }
         let change = match &mut self.order_filter {
-            None => OrderChange { operation: "upsert", record_version: 0, recorded_at: row.recorded_at },
+            None => OrderChange {
+                operation: "upsert",
+                record_version: 0,
+                recorded_at: row.recorded_at,
+            },
             Some(filter) => match filter(row) {
                 Some(change) => change,
                 None => return Ok(()),

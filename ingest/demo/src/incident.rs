@@ -33,7 +33,11 @@ impl Incident {
                 return None;
             }
             count += 1;
-            (count % 3 != 0).then_some(OrderChange { operation, record_version, recorded_at: now })
+            (!count.is_multiple_of(3)).then_some(OrderChange {
+                operation,
+                record_version,
+                recorded_at: now,
+            })
         }));
         company.each_customer(&mut files, &mut |_| {})?;
         files.finish()?;

@@ -16,16 +16,58 @@ pub(crate) struct Market {
 }
 
 pub(crate) const MARKETS: [Market; 6] = [
-    Market { country: "ES", market: "spain", currency: "EUR", price_factor_percent: 95, weight: 30 },
-    Market { country: "MX", market: "latam", currency: "MXN", price_factor_percent: 1_800, weight: 25 },
-    Market { country: "CO", market: "latam", currency: "COP", price_factor_percent: 400_000, weight: 15 },
-    Market { country: "AR", market: "latam", currency: "ARS", price_factor_percent: 90_000, weight: 10 },
-    Market { country: "PE", market: "latam", currency: "USD", price_factor_percent: 100, weight: 10 },
-    Market { country: "US", market: "other", currency: "USD", price_factor_percent: 100, weight: 10 },
+    Market {
+        country: "ES",
+        market: "spain",
+        currency: "EUR",
+        price_factor_percent: 95,
+        weight: 30,
+    },
+    Market {
+        country: "MX",
+        market: "latam",
+        currency: "MXN",
+        price_factor_percent: 1_800,
+        weight: 25,
+    },
+    Market {
+        country: "CO",
+        market: "latam",
+        currency: "COP",
+        price_factor_percent: 400_000,
+        weight: 15,
+    },
+    Market {
+        country: "AR",
+        market: "latam",
+        currency: "ARS",
+        price_factor_percent: 90_000,
+        weight: 10,
+    },
+    Market {
+        country: "PE",
+        market: "latam",
+        currency: "USD",
+        price_factor_percent: 100,
+        weight: 10,
+    },
+    Market {
+        country: "US",
+        market: "other",
+        currency: "USD",
+        price_factor_percent: 100,
+        weight: 10,
+    },
 ];
 
-pub(crate) const CHANNELS: [(&str, u32); 6] =
-    [("google_ads", 28), ("meta_ads", 24), ("webinar", 18), ("organic", 16), ("referral", 9), ("partner", 5)];
+pub(crate) const CHANNELS: [(&str, u32); 6] = [
+    ("google_ads", 28),
+    ("meta_ads", 24),
+    ("webinar", 18),
+    ("organic", 16),
+    ("referral", 9),
+    ("partner", 5),
+];
 
 /// How much of a year's demand falls on a month, in percent of an even share: summers and December are slow, January
 /// and September strong.
@@ -69,10 +111,14 @@ impl Market {
 /// Daily rates to the dollar in units of 10^-12, on working days only, as a central bank publishes them.
 pub(crate) fn rates(seed: u64, from: NaiveDate, to: NaiveDate) -> Vec<(NaiveDate, &'static str, i64)> {
     let mut found = Vec::new();
-    for (index, (currency, start_e12, drift_ppm)) in
-        [("EUR", 1_085_000_000_000_i64, 20_i64), ("MXN", 56_500_000_000, -60), ("COP", 251_000_000, -30), ("ARS", 1_250_000_000, -700)]
-            .into_iter()
-            .enumerate()
+    for (index, (currency, start_e12, drift_ppm)) in [
+        ("EUR", 1_085_000_000_000_i64, 20_i64),
+        ("MXN", 56_500_000_000, -60),
+        ("COP", 251_000_000, -30),
+        ("ARS", 1_250_000_000, -700),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (0xF0_0000 + index as u64));
         let mut rate = start_e12;

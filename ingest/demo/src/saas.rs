@@ -28,27 +28,48 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     pub(crate) fn new(state: StateRow) -> Self {
-        Self { state, changes: 0, invoices: 0 }
+        Self {
+            state,
+            changes: 0,
+            invoices: 0,
+        }
     }
 
     /// Writes the state as it is from `at` on; now and then wrongly at first, corrected by a later version.
-    pub(crate) fn change(&mut self, person: &mut Person, files: &mut Files, at: DateTime<Utc>) -> Result<(), DemoError> {
+    pub(crate) fn change(
+        &mut self,
+        person: &mut Person,
+        files: &mut Files,
+        at: DateTime<Utc>,
+    ) -> Result<(), DemoError> {
         self.state.key = format!("{}_s{}", self.state.subscription_id, self.changes);
         self.state.version = 0;
         self.state.valid_from = at;
         self.state.recorded_at = person.recorded_at(at);
         self.changes += 1;
         if person.chance(8) {
-            let wrong = StateRow { quantity: self.state.quantity + 1, ..self.state.clone() };
+            let wrong = StateRow {
+                quantity: self.state.quantity + 1,
+                ..self.state.clone()
+            };
             files.state(&wrong, person.until)?;
             let mended_at = self.state.recorded_at + TimeDelta::hours(person.rng.random_range(30..700));
-            let mended = StateRow { version: 1, recorded_at: mended_at, ..self.state.clone() };
+            let mended = StateRow {
+                version: 1,
+                recorded_at: mended_at,
+                ..self.state.clone()
+            };
             return files.state(&mended, person.until);
         }
         files.state(&self.state, person.until)
     }
 
-    pub(crate) fn invoice(&mut self, person: &mut Person, files: &mut Files, at: DateTime<Utc>) -> Result<(), DemoError> {
+    pub(crate) fn invoice(
+        &mut self,
+        person: &mut Person,
+        files: &mut Files,
+        at: DateTime<Utc>,
+    ) -> Result<(), DemoError> {
         let gross = self.state.unit_price_minor * self.state.quantity;
         let amount_minor = gross - gross * i64::from(self.state.discount_percent) / 100;
         self.invoices += 1;
@@ -69,7 +90,17 @@ impl Subscription {
             let refunded_at = at + TimeDelta::hours(person.rng.random_range(5..120));
             let recorded_at = person.recorded_at(refunded_at);
             let key = format!("{}_refund", row.key);
-            files.order(&OrderRow { key, amount_minor: -amount_minor, order_type: "refund", ordered_at: refunded_at, recorded_at, ..row }, person.until)?;
+            files.order(
+                &OrderRow {
+                    key,
+                    amount_minor: -amount_minor,
+                    order_type: "refund",
+                    ordered_at: refunded_at,
+                    recorded_at,
+                    ..row
+                },
+                person.until,
+            )?;
         }
         Ok(())
     }

@@ -26,7 +26,11 @@ pub struct Definition {
 impl Definition {
     /// The `SELECT` with dimensions in place. Each is a column name of the checked header, never text from outside.
     pub fn select(&self, by: &[String]) -> String {
-        let columns: String = by.iter().filter(|name| self.spec.dimensions.contains(name)).map(|name| format!("{name}, ")).collect();
+        let columns: String = by
+            .iter()
+            .filter(|name| self.spec.dimensions.contains(name))
+            .map(|name| format!("{name}, "))
+            .collect();
         self.sql.replace("{by} ", &columns).replace("{by}", &columns)
     }
 }
@@ -62,7 +66,11 @@ struct RawHeader {
 }
 
 pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
-    let fault = |line: usize, text: String| Fault { file: path.to_owned(), line, text };
+    let fault = |line: usize, text: String| Fault {
+        file: path.to_owned(),
+        line,
+        text,
+    };
     let mut header = String::new();
     let mut sql = String::new();
     let mut sql_line = 0;
@@ -72,7 +80,12 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
                 header.push_str(rest.strip_prefix(' ').unwrap_or(rest));
                 header.push('\n');
             }
-            Some(_) => return Err(vec![fault(index + 1, "a header line (---) stands after the SQL began".to_owned())]),
+            Some(_) => {
+                return Err(vec![fault(
+                    index + 1,
+                    "a header line (---) stands after the SQL began".to_owned(),
+                )]);
+            }
             None => {
                 if sql_line == 0 {
                     sql_line = index + 1;
@@ -83,19 +96,38 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
         }
     }
     let raw: RawHeader = toml::from_str(&header).map_err(|error| {
-        let line = error.span().map_or(1, |span| header[..span.start.min(header.len())].matches('\n').count() + 1);
+        let line = error.span().map_or(1, |span| {
+            header[..span.start.min(header.len())].matches('\n').count() + 1
+        });
         vec![fault(line, format!("header: {}", error.message()))]
     })?;
     let line_of = |field: &str| {
-        header.lines().position(|line| line.split('=').next().is_some_and(|name| name.trim() == field)).map_or(1, |line| line + 1)
+        header
+            .lines()
+            .position(|line| line.split('=').next().is_some_and(|name| name.trim() == field))
+            .map_or(1, |line| line + 1)
     };
     let mut faults = Vec::new();
-    let stem = path.rsplit('/').next().and_then(|name| name.strip_suffix(".sql")).unwrap_or(path);
+    let stem = path
+        .rsplit('/')
+        .next()
+        .and_then(|name| name.strip_suffix(".sql"))
+        .unwrap_or(path);
     if raw.id != stem {
-        faults.push(fault(line_of("id"), format!("id {:?} is not the file's name {stem:?}", raw.id)));
+        faults.push(fault(
+            line_of("id"),
+            format!("id {:?} is not the file's name {stem:?}", raw.id),
+        ));
     }
-    if !raw.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
-        faults.push(fault(line_of("id"), format!("id {:?} may hold a-z, 0-9 and _ only", raw.id)));
+    if !raw
+        .id
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    {
+        faults.push(fault(
+            line_of("id"),
+            format!("id {:?} may hold a-z, 0-9 and _ only", raw.id),
+        ));
     }
     if raw.unit != Unit::Rows {
         for (field, missing) in [
@@ -110,12 +142,19 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
         }
     }
     let has_by = sql.contains("{by}");
-    if has_by != !raw.dimensions.is_empty() {
-        let text = if has_by { "the SQL uses {by} but the header has no dimensions" } else { "the header has dimensions but the SQL never uses {by}" };
+    if has_by == raw.dimensions.is_empty() {
+        let text = if has_by {
+            "the SQL uses {by} but the header has no dimensions"
+        } else {
+            "the header has dimensions but the SQL never uses {by}"
+        };
         faults.push(fault(line_of("dimensions"), text.to_owned()));
     }
     if sql.trim().is_empty() {
-        faults.push(fault(text.lines().count().max(1), "there is no SQL below the header".to_owned()));
+        faults.push(fault(
+            text.lines().count().max(1),
+            "there is no SQL below the header".to_owned(),
+        ));
     }
     if !faults.is_empty() {
         return Err(faults);

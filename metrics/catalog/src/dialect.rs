@@ -8,30 +8,82 @@ use crate::{
 /// Functions a definition may call. `sum`, `avg` and `/` are missing on purpose: they wrap, round or divide differently
 /// on the two engines.
 pub const FUNCTIONS: &[&str] = &[
-    "abs", "cast", "coalesce", "count", "first_value", "greatest", "lag", "last_value", "lead", "least", "max", "min",
-    "money_sum", "muldiv", "nullif", "ratio", "require", "row_number",
+    "abs",
+    "cast",
+    "coalesce",
+    "count",
+    "first_value",
+    "greatest",
+    "lag",
+    "last_value",
+    "lead",
+    "least",
+    "max",
+    "min",
+    "money_sum",
+    "muldiv",
+    "nullif",
+    "ratio",
+    "require",
+    "row_number",
 ];
 
 /// Tables that are there without a definition: records as known at the query's knowledge time, the calendar of the query,
 /// currencies and policy.
 pub const BASE_TABLES: &[&str] = &[
-    "customers_known", "subscriptions_known", "orders_known", "ad_spend_known", "expenses_known", "fx_rates_known",
-    "periods", "boundaries", "days", "rate_days", "currencies", "policy",
+    "customers_known",
+    "subscriptions_known",
+    "orders_known",
+    "ad_spend_known",
+    "expenses_known",
+    "fx_rates_known",
+    "periods",
+    "boundaries",
+    "days",
+    "rate_days",
+    "currencies",
+    "policy",
 ];
 
 /// Words that may stand before a parenthesis without being a function.
-const NOT_FUNCTIONS: &[&str] =
-    &["and", "as", "by", "distinct", "else", "exists", "from", "in", "join", "not", "on", "or", "over", "select", "then", "values", "when", "where", "union", "all"];
+const NOT_FUNCTIONS: &[&str] = &[
+    "and", "as", "by", "distinct", "else", "exists", "from", "in", "join", "not", "on", "or", "over", "select", "then",
+    "values", "when", "where", "union", "all",
+];
 
 /// Words that have no place in a definition.
 const REFUSED: &[&str] = &[
-    "insert", "update", "delete", "create", "drop", "alter", "copy", "attach", "install", "load", "pragma", "set", "float",
-    "double", "real", "now", "current_date", "current_timestamp", "random", "qualify",
+    "insert",
+    "update",
+    "delete",
+    "create",
+    "drop",
+    "alter",
+    "copy",
+    "attach",
+    "install",
+    "load",
+    "pragma",
+    "set",
+    "float",
+    "double",
+    "real",
+    "now",
+    "current_date",
+    "current_timestamp",
+    "random",
+    "qualify",
 ];
 
 pub(crate) fn check(definition: &Definition) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let mut fault = |line: usize, text: String| faults.push(Fault { file: definition.path.clone(), line, text });
+    let mut fault = |line: usize, text: String| {
+        faults.push(Fault {
+            file: definition.path.clone(),
+            line,
+            text,
+        })
+    };
     let found = tokens(&definition.sql, definition.sql_line);
     let word = |index: usize| match found.get(index) {
         Some((_, Token::Word(word))) => Some(word.as_str()),
@@ -91,7 +143,9 @@ mod tests {
 
     fn message(depends_on: &str, sql: &str) -> String {
         let text = format!("{HEADER}--- depends_on = {depends_on}\n{sql}\n");
-        Catalog::load([("a/x.sql", text.as_str())]).map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+        Catalog::load([("a/x.sql", text.as_str())])
+            .map(|_| String::new())
+            .unwrap_or_else(|error| error.to_string())
     }
 
     #[test]
@@ -138,15 +192,31 @@ mod tests {
     #[test]
     fn a_cycle_is_named_with_its_path() {
         let part = |id: &str, on: &str| {
-            format!("{}--- depends_on = [\"{on}\"]\nSELECT 1 FROM {on}\n", HEADER.replace("\"x\"\n--- unit", &format!("\"{id}\"\n--- unit")))
+            format!(
+                "{}--- depends_on = [\"{on}\"]\nSELECT 1 FROM {on}\n",
+                HEADER.replace("\"x\"\n--- unit", &format!("\"{id}\"\n--- unit"))
+            )
         };
-        let error = Catalog::load([("a.sql", part("a", "b").as_str()), ("b.sql", part("b", "c").as_str()), ("c.sql", part("c", "a").as_str())]).unwrap_err();
-        assert!(error.to_string().contains("a.sql:1: depends on itself: a -> b -> c -> a"), "{error}");
+        let error = Catalog::load([
+            ("a.sql", part("a", "b").as_str()),
+            ("b.sql", part("b", "c").as_str()),
+            ("c.sql", part("c", "a").as_str()),
+        ])
+        .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("a.sql:1: depends on itself: a -> b -> c -> a"),
+            "{error}"
+        );
     }
 
     #[test]
     fn headers_are_checked() {
         let error = Catalog::load([("y.sql", "--- id = \"y\"\n--- colour = 1\nSELECT 1")]).unwrap_err();
-        assert!(error.to_string().starts_with("y.sql:2: header: unknown field `colour`"), "{error}");
+        assert!(
+            error.to_string().starts_with("y.sql:2: header: unknown field `colour`"),
+            "{error}"
+        );
     }
 }

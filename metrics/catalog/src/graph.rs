@@ -9,10 +9,16 @@ use crate::{BASE_TABLES, Definition, Fault};
 pub(crate) fn check(definitions: &BTreeMap<String, Definition>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for definition in definitions.values() {
-        let fault = |text| Fault { file: definition.path.clone(), line: 1, text };
+        let fault = |text| Fault {
+            file: definition.path.clone(),
+            line: 1,
+            text,
+        };
         for name in &definition.depends_on {
             if !definitions.contains_key(name) && !BASE_TABLES.contains(&name.as_str()) {
-                faults.push(fault(format!("depends_on names {name:?}, which is neither a definition nor a base table")));
+                faults.push(fault(format!(
+                    "depends_on names {name:?}, which is neither a definition nor a base table"
+                )));
             }
         }
         for name in definition.identities.iter().chain(&definition.rounds_to) {
@@ -82,7 +88,13 @@ pub(crate) fn hash(definitions: &mut BTreeMap<String, Definition>) {
             let mut hash = Sha256::new();
             let mut roots = vec![id.as_str()];
             if let Some(definition) = definitions.get(id) {
-                roots.extend(definition.identities.iter().chain(&definition.rounds_to).map(String::as_str));
+                roots.extend(
+                    definition
+                        .identities
+                        .iter()
+                        .chain(&definition.rounds_to)
+                        .map(String::as_str),
+                );
             }
             for definition in in_order(definitions, &roots) {
                 hash.update(definition.spec.id.as_bytes());

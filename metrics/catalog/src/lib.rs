@@ -39,7 +39,11 @@ impl Catalog {
                 Ok(definition) => {
                     if let Some(other) = definitions.get(&definition.spec.id) {
                         let text = format!("id {:?} is already taken by {}", definition.spec.id, other.path);
-                        faults.push(Fault { file: path.to_owned(), line: 1, text });
+                        faults.push(Fault {
+                            file: path.to_owned(),
+                            line: 1,
+                            text,
+                        });
                     } else {
                         definitions.insert(definition.spec.id.clone(), definition);
                     }
@@ -71,7 +75,10 @@ impl Catalog {
 
     /// The metrics a person can ask for: all definitions but those of kind `rows`.
     pub fn metrics(&self) -> impl Iterator<Item = &MetricSpec> {
-        self.definitions.values().map(|definition| &definition.spec).filter(|spec| spec.unit != Unit::Rows)
+        self.definitions
+            .values()
+            .map(|definition| &definition.spec)
+            .filter(|spec| spec.unit != Unit::Rows)
     }
 
     /// Definitions that `ids` stand on, each after all that it stands on itself; `ids` are among them.
@@ -85,7 +92,10 @@ impl Catalog {
         BASE_TABLES
             .iter()
             .copied()
-            .filter(|table| used.iter().any(|definition| definition.depends_on.iter().any(|name| name == table)))
+            .filter(|table| {
+                used.iter()
+                    .any(|definition| definition.depends_on.iter().any(|name| name == table))
+            })
             .collect()
     }
 }

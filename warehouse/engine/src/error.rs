@@ -24,7 +24,9 @@ impl From<DataFusionError> for EngineError {
         };
         match root {
             DataFusionError::ResourcesExhausted(_) => Self::Memory(text),
-            DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => Self::Read(text),
+            DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => {
+                Self::Read(text)
+            }
             _ => Self::Query(text),
         }
     }

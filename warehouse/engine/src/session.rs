@@ -27,14 +27,18 @@ impl EngineSession {
     /// An empty session with the dialect's functions.
     pub fn new() -> Result<Self, EngineError> {
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let mut config = SessionConfig::new().with_target_partitions(threads).with_information_schema(false);
+        let mut config = SessionConfig::new()
+            .with_target_partitions(threads)
+            .with_information_schema(false);
         let options = config.options_mut();
         options.execution.time_zone = Some("UTC".to_owned());
         options.execution.parquet.schema_force_view_types = false;
         options.sql_parser.dialect = Dialect::DuckDB;
         options.sql_parser.map_string_types_to_utf8view = false;
         options.sql_parser.default_null_ordering = "nulls_last".to_owned();
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(MEMORY_BYTES))).build_arc()?;
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(MEMORY_BYTES)))
+            .build_arc()?;
         let context = SessionContext::new_with_config_rt(config, runtime);
         context.register_udf(ScalarUDF::from(functions::MulDiv::new()));
         context.register_udf(ScalarUDF::from(functions::Ratio::new()));
@@ -44,10 +48,16 @@ impl EngineSession {
     }
 
     /// Registers a table of the home under [`RAW_PREFIX`]; a table that does not exist yet is empty.
-    pub fn register_files(&self, name: &str, schema: SchemaRef, table: Option<&TableSnapshot>) -> Result<(), EngineError> {
+    pub fn register_files(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+        table: Option<&TableSnapshot>,
+    ) -> Result<(), EngineError> {
         let files = table.map(|table| table.files.as_slice()).unwrap_or_default();
         let table = FileListTable::new(schema, files);
-        self.context.register_table(format!("{RAW_PREFIX}{name}"), Arc::new(table))?;
+        self.context
+            .register_table(format!("{RAW_PREFIX}{name}"), Arc::new(table))?;
         Ok(())
     }
 
@@ -85,7 +95,10 @@ impl EngineSession {
 
     /// Only reading is possible: no statement that creates, writes or sets anything is planned.
     async fn plan(&self, select: &str) -> Result<datafusion::prelude::DataFrame, EngineError> {
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let read_only = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
         Ok(self.context.sql_with_options(select, read_only).await?)
     }
 }
@@ -105,25 +118,50 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn sums_of_money_never_wrap() {
         let rows = "(VALUES (9223372036854775807), (1)) t(x)";
-        assert!(number(&format!("SELECT money_sum(x) FROM {rows}")).await.unwrap_err().contains("does not fit"));
-        assert_eq!(number("SELECT money_sum(x) FROM (VALUES (1), (2), (NULL)) t(x)").await, Ok(Some(3)));
-        assert_eq!(number("SELECT money_sum(x) FROM (VALUES (1)) t(x) WHERE x > 1").await, Ok(None));
+        assert!(
+            number(&format!("SELECT money_sum(x) FROM {rows}"))
+                .await
+                .unwrap_err()
+                .contains("does not fit")
+        );
+        assert_eq!(
+            number("SELECT money_sum(x) FROM (VALUES (1), (2), (NULL)) t(x)").await,
+            Ok(Some(3))
+        );
+        assert_eq!(
+            number("SELECT money_sum(x) FROM (VALUES (1)) t(x) WHERE x > 1").await,
+            Ok(None)
+        );
         // The exact sum fits although a partial sum does not.
         let rows = "(VALUES (9223372036854775807), (1), (-1)) t(x)";
-        assert_eq!(number(&format!("SELECT money_sum(x) FROM {rows}")).await, Ok(Some(i64::MAX)));
-        assert_eq!(number(&format!("SELECT money_sum(x) FROM {rows} GROUP BY x > 100 ORDER BY 1")).await, Ok(Some(0)));
+        assert_eq!(
+            number(&format!("SELECT money_sum(x) FROM {rows}")).await,
+            Ok(Some(i64::MAX))
+        );
+        assert_eq!(
+            number(&format!("SELECT money_sum(x) FROM {rows} GROUP BY x > 100 ORDER BY 1")).await,
+            Ok(Some(0))
+        );
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_missing_value_that_is_required_is_an_error_with_its_name() {
-        let error = number("SELECT require(CAST(NULL AS BIGINT), 'no rate for ' || 'MXN')").await.unwrap_err();
+        let error = number("SELECT require(CAST(NULL AS BIGINT), 'no rate for ' || 'MXN')")
+            .await
+            .unwrap_err();
         assert_eq!(error, "no rate for MXN");
         assert_eq!(number("SELECT require(7, 'unused')").await, Ok(Some(7)));
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn nothing_but_reading_is_planned() {
-        for sql in ["CREATE TABLE t AS SELECT 1", "COPY (SELECT 1) TO 'x.csv'", "SET a = 1", "INSERT INTO t VALUES (1)", "SELECT 1; SELECT 2"] {
+        for sql in [
+            "CREATE TABLE t AS SELECT 1",
+            "COPY (SELECT 1) TO 'x.csv'",
+            "SET a = 1",
+            "INSERT INTO t VALUES (1)",
+            "SELECT 1; SELECT 2",
+        ] {
             assert!(number(sql).await.is_err(), "{sql}");
         }
         assert!(number("SELECT * FROM 'Cargo.toml'").await.is_err());

@@ -32,7 +32,10 @@ impl FileListTable {
             .iter()
             .map(|file| PartitionedFile::new(file.path.to_string_lossy().into_owned(), file.size_bytes))
             .collect();
-        Self { schema: TableSchema::from(schema), files }
+        Self {
+            schema: TableSchema::from(schema),
+            files,
+        }
     }
 }
 
@@ -61,8 +64,8 @@ impl TableProvider for FileListTable {
         if self.files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&schema, projection)?)));
         }
-        let source = ParquetSource::new(self.schema.clone())
-            .with_table_parquet_options(state.default_table_options().parquet);
+        let source =
+            ParquetSource::new(self.schema.clone()).with_table_parquet_options(state.default_table_options().parquet);
         let groups = FileGroup::new(self.files.clone()).split_files(state.config().target_partitions());
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
             .with_file_groups(groups)

@@ -100,7 +100,16 @@ mod tests {
     #[test]
     fn exponents_follow_iso_4217() {
         let exponent = |code| Currency::parse(code).unwrap().exponent();
-        assert_eq!((exponent("EUR"), exponent("JPY"), exponent("KWD"), exponent("CLP"), exponent("CLF")), (2, 0, 3, 0, 4));
+        assert_eq!(
+            (
+                exponent("EUR"),
+                exponent("JPY"),
+                exponent("KWD"),
+                exponent("CLP"),
+                exponent("CLF")
+            ),
+            (2, 0, 3, 0, 4)
+        );
     }
 
     #[test]

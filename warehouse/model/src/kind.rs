@@ -63,11 +63,21 @@ pub enum Kind {
 }
 
 const fn column(name: &'static str, column_type: ColumnType, required: bool) -> Column {
-    Column { name, column_type, required, default: None }
+    Column {
+        name,
+        column_type,
+        required,
+        default: None,
+    }
 }
 
 const fn defaulted(name: &'static str, column_type: ColumnType, default: &'static str) -> Column {
-    Column { name, column_type, required: true, default: Some(default) }
+    Column {
+        name,
+        column_type,
+        required: true,
+        default: Some(default),
+    }
 }
 
 use ColumnType::{Currency, Date, E12, Instant, Integer, Minor, Ppm, Text};
@@ -91,8 +101,14 @@ pub const SYSTEM_COLUMNS: &[Column] = &[
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Customers, Self::Subscriptions, Self::Orders, Self::AdSpend, Self::Expenses, Self::FxRates];
+    pub const ALL: [Self; 6] = [
+        Self::Customers,
+        Self::Subscriptions,
+        Self::Orders,
+        Self::AdSpend,
+        Self::Expenses,
+        Self::FxRates,
+    ];
 
     /// The name of the kind and of its table.
     pub fn name(self) -> &'static str {
@@ -108,7 +124,10 @@ impl Kind {
 
     /// Reads a name as [`Kind::name`] writes it.
     pub fn parse(text: &str) -> Result<Self, ModelError> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| ModelError::UnknownKind(text.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| ModelError::UnknownKind(text.to_owned()))
     }
 
     /// How its table is laid out.
@@ -122,72 +141,84 @@ impl Kind {
     /// The canonical columns.
     pub fn columns(self) -> &'static [Column] {
         match self {
-            Self::Customers => const {
-                &[
-                    column("customer_id", Text, true),
-                    column("name", Text, false),
-                    column("country", Text, false),
-                    column("market", Text, false),
-                    column("channel", Text, false),
-                    column("created_at", Instant, true),
-                ]
-            },
-            Self::Subscriptions => const {
-                &[
-                    column("customer_id", Text, true),
-                    column("subscription_id", Text, true),
-                    column("item_id", Text, true),
-                    column("product", Text, false),
-                    column("plan", Text, false),
-                    column("status", Text, true),
-                    defaulted("quantity", Integer, "1"),
-                    column("unit_price_minor", Minor, true),
-                    column("currency", Currency, true),
-                    column("billing_interval", Text, true),
-                    defaulted("interval_count", Integer, "1"),
-                    defaulted("discount_ppm", Ppm, "0"),
-                    defaulted("discount_minor", Minor, "0"),
-                    column("trial_ends_at", Instant, false),
-                    column("cancel_at", Instant, false),
-                    column("valid_from", Instant, true),
-                ]
-            },
-            Self::Orders => const {
-                &[
-                    column("customer_id", Text, true),
-                    column("product", Text, false),
-                    defaulted("quantity", Integer, "1"),
-                    column("amount_minor", Minor, true),
-                    column("currency", Currency, true),
-                    defaulted("order_type", Text, "sale"),
-                    column("ordered_at", Instant, true),
-                ]
-            },
-            Self::AdSpend => const {
-                &[
-                    column("spent_on", Date, true),
-                    column("channel", Text, true),
-                    column("campaign", Text, false),
-                    column("amount_minor", Minor, true),
-                    column("currency", Currency, true),
-                ]
-            },
-            Self::Expenses => const {
-                &[
-                    column("spent_on", Date, true),
-                    column("category", Text, true),
-                    column("amount_minor", Minor, true),
-                    column("currency", Currency, true),
-                ]
-            },
-            Self::FxRates => const {
-                &[
-                    column("rate_on", Date, true),
-                    column("currency", Currency, true),
-                    column("quote_currency", Currency, true),
-                    column("rate_e12", E12, true),
-                ]
-            },
+            Self::Customers => {
+                const {
+                    &[
+                        column("customer_id", Text, true),
+                        column("name", Text, false),
+                        column("country", Text, false),
+                        column("market", Text, false),
+                        column("channel", Text, false),
+                        column("created_at", Instant, true),
+                    ]
+                }
+            }
+            Self::Subscriptions => {
+                const {
+                    &[
+                        column("customer_id", Text, true),
+                        column("subscription_id", Text, true),
+                        column("item_id", Text, true),
+                        column("product", Text, false),
+                        column("plan", Text, false),
+                        column("status", Text, true),
+                        defaulted("quantity", Integer, "1"),
+                        column("unit_price_minor", Minor, true),
+                        column("currency", Currency, true),
+                        column("billing_interval", Text, true),
+                        defaulted("interval_count", Integer, "1"),
+                        defaulted("discount_ppm", Ppm, "0"),
+                        defaulted("discount_minor", Minor, "0"),
+                        column("trial_ends_at", Instant, false),
+                        column("cancel_at", Instant, false),
+                        column("valid_from", Instant, true),
+                    ]
+                }
+            }
+            Self::Orders => {
+                const {
+                    &[
+                        column("customer_id", Text, true),
+                        column("product", Text, false),
+                        defaulted("quantity", Integer, "1"),
+                        column("amount_minor", Minor, true),
+                        column("currency", Currency, true),
+                        defaulted("order_type", Text, "sale"),
+                        column("ordered_at", Instant, true),
+                    ]
+                }
+            }
+            Self::AdSpend => {
+                const {
+                    &[
+                        column("spent_on", Date, true),
+                        column("channel", Text, true),
+                        column("campaign", Text, false),
+                        column("amount_minor", Minor, true),
+                        column("currency", Currency, true),
+                    ]
+                }
+            }
+            Self::Expenses => {
+                const {
+                    &[
+                        column("spent_on", Date, true),
+                        column("category", Text, true),
+                        column("amount_minor", Minor, true),
+                        column("currency", Currency, true),
+                    ]
+                }
+            }
+            Self::FxRates => {
+                const {
+                    &[
+                        column("rate_on", Date, true),
+                        column("currency", Currency, true),
+                        column("quote_currency", Currency, true),
+                        column("rate_e12", E12, true),
+                    ]
+                }
+            }
         }
     }
 
@@ -224,7 +255,14 @@ impl Kind {
     pub fn allowed_words(self, column: &str) -> &'static [&'static str] {
         match (self, column) {
             (Self::Subscriptions, "status") => &[
-                "active", "trialing", "past_due", "unpaid", "canceled", "incomplete", "incomplete_expired", "paused",
+                "active",
+                "trialing",
+                "past_due",
+                "unpaid",
+                "canceled",
+                "incomplete",
+                "incomplete_expired",
+                "paused",
             ],
             (Self::Subscriptions, "billing_interval") => &["day", "week", "month", "year"],
             (Self::Orders, "order_type") => &["sale", "instalment", "subscription", "usage", "refund"],

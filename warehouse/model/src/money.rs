@@ -25,7 +25,10 @@ impl Money {
     /// The sum; an error when the currencies differ or the sum does not fit.
     pub fn checked_add(self, other: Self) -> Result<Self, ModelError> {
         if self.currency != other.currency {
-            return Err(ModelError::CurrencyMismatch { left: self.currency.code(), right: other.currency.code() });
+            return Err(ModelError::CurrencyMismatch {
+                left: self.currency.code(),
+                right: other.currency.code(),
+            });
         }
         let minor = self.minor.checked_add(other.minor).ok_or(ModelError::Overflow)?;
         Ok(Self { minor, ..self })
@@ -40,7 +43,11 @@ impl Money {
     /// Reads a plain decimal amount in major units (`-12.5`), exactly. More decimals than the currency has are an
     /// error unless they are zeros: a rounded import could never reconcile.
     pub fn parse_major(text: &str, currency: Currency) -> Result<Self, ModelError> {
-        let bad = |reason| ModelError::BadAmount { text: text.to_owned(), currency: currency.code(), reason };
+        let bad = |reason| ModelError::BadAmount {
+            text: text.to_owned(),
+            currency: currency.code(),
+            reason,
+        };
         let (negative, digits) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -58,13 +65,20 @@ impl Money {
             return Err(bad("more decimals than the currency has"));
         }
         let mut minor: i64 = 0;
-        for digit in whole.bytes().chain(kept.bytes()).chain(std::iter::repeat_n(b'0', places - kept.len())) {
+        for digit in whole
+            .bytes()
+            .chain(kept.bytes())
+            .chain(std::iter::repeat_n(b'0', places - kept.len()))
+        {
             minor = minor
                 .checked_mul(10)
                 .and_then(|shifted| shifted.checked_add(i64::from(digit - b'0')))
                 .ok_or_else(|| bad("does not fit 64 bits of minor units"))?;
         }
-        Ok(Self { minor: if negative { -minor } else { minor }, currency })
+        Ok(Self {
+            minor: if negative { -minor } else { minor },
+            currency,
+        })
     }
 }
 
@@ -88,8 +102,11 @@ pub fn muldiv(amount: i64, numerator: i64, denominator: i64) -> Result<i64, Mode
         return Err(ModelError::DivisionByZero);
     }
     let product = i128::from(amount) * i128::from(numerator);
-    let (product, denominator) =
-        if denominator < 0 { (-product, -i128::from(denominator)) } else { (product, i128::from(denominator)) };
+    let (product, denominator) = if denominator < 0 {
+        (-product, -i128::from(denominator))
+    } else {
+        (product, i128::from(denominator))
+    };
     let (floor, rest) = (product.div_euclid(denominator), product.rem_euclid(denominator));
     let up = match (rest * 2).cmp(&denominator) {
         std::cmp::Ordering::Less => false,
@@ -125,9 +142,17 @@ pub fn allocate_largest_remainder(parts_micros: &[i128], total_minor: i64) -> Re
     if missing >= 0 {
         order.iter().cycle().take(count).for_each(|&index| minor[index] += 1);
     } else {
-        order.iter().rev().cycle().take(count).for_each(|&index| minor[index] -= 1);
+        order
+            .iter()
+            .rev()
+            .cycle()
+            .take(count)
+            .for_each(|&index| minor[index] -= 1);
     }
-    minor.into_iter().map(|part| i64::try_from(part).map_err(|_| ModelError::Overflow)).collect()
+    minor
+        .into_iter()
+        .map(|part| i64::try_from(part).map_err(|_| ModelError::Overflow))
+        .collect()
 }
 
 #[cfg(test)]
@@ -142,10 +167,28 @@ mod tests {
 
     #[test]
     fn amounts_keep_the_currency_s_own_decimals() {
-        for (text, code, minor) in [("12.34", "EUR", 1234), ("-0.5", "USD", -50), ("100", "JPY", 100), ("1.234", "KWD", 1234), ("7.00", "JPY", 7)] {
-            assert_eq!(Money::parse_major(text, currency(code)).unwrap().minor, minor, "{text} {code}");
+        for (text, code, minor) in [
+            ("12.34", "EUR", 1234),
+            ("-0.5", "USD", -50),
+            ("100", "JPY", 100),
+            ("1.234", "KWD", 1234),
+            ("7.00", "JPY", 7),
+        ] {
+            assert_eq!(
+                Money::parse_major(text, currency(code)).unwrap().minor,
+                minor,
+                "{text} {code}"
+            );
         }
-        for (text, code) in [("12.345", "EUR"), ("1.5", "JPY"), ("", "EUR"), ("1,5", "EUR"), ("1e3", "EUR"), ("--1", "EUR"), (".", "EUR")] {
+        for (text, code) in [
+            ("12.345", "EUR"),
+            ("1.5", "JPY"),
+            ("", "EUR"),
+            ("1,5", "EUR"),
+            ("1e3", "EUR"),
+            ("--1", "EUR"),
+            (".", "EUR"),
+        ] {
             assert!(Money::parse_major(text, currency(code)).is_err(), "{text} {code}");
         }
     }
@@ -153,16 +196,36 @@ mod tests {
     #[test]
     fn different_currencies_never_add_up() {
         let sum = Money::new(1, currency("EUR")).checked_add(Money::new(1, currency("USD")));
-        assert_eq!(sum, Err(ModelError::CurrencyMismatch { left: "EUR", right: "USD" }));
-        assert_eq!(Money::new(i64::MAX, currency("EUR")).checked_add(Money::new(1, currency("EUR"))), Err(ModelError::Overflow));
+        assert_eq!(
+            sum,
+            Err(ModelError::CurrencyMismatch {
+                left: "EUR",
+                right: "USD"
+            })
+        );
+        assert_eq!(
+            Money::new(i64::MAX, currency("EUR")).checked_add(Money::new(1, currency("EUR"))),
+            Err(ModelError::Overflow)
+        );
     }
 
     #[test]
     fn halves_go_to_the_even_neighbour() {
-        for (amount, numerator, denominator, expected) in
-            [(5, 1, 2, 2), (7, 1, 2, 4), (-5, 1, 2, -2), (-7, 1, 2, -4), (5, 1, -2, -2), (10, 1, 3, 3), (-10, 1, 3, -3), (11, 1, 3, 4)]
-        {
-            assert_eq!(muldiv(amount, numerator, denominator), Ok(expected), "{amount}*{numerator}/{denominator}");
+        for (amount, numerator, denominator, expected) in [
+            (5, 1, 2, 2),
+            (7, 1, 2, 4),
+            (-5, 1, 2, -2),
+            (-7, 1, 2, -4),
+            (5, 1, -2, -2),
+            (10, 1, 3, 3),
+            (-10, 1, 3, -3),
+            (11, 1, 3, 4),
+        ] {
+            assert_eq!(
+                muldiv(amount, numerator, denominator),
+                Ok(expected),
+                "{amount}*{numerator}/{denominator}"
+            );
         }
         assert_eq!(muldiv(i64::MAX, 2, 1), Err(ModelError::Overflow));
         assert_eq!(muldiv(1, 1, 0), Err(ModelError::DivisionByZero));

@@ -161,6 +161,7 @@ pub mod calendar {
 }
 
 #[cfg(all(test, feature = "zones"))]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use chrono::Timelike;
     use proptest::prelude::*;
@@ -178,7 +179,10 @@ mod tests {
             let period = calendar::period_of(zone, WeekStart::Monday, Grain::Day, day(text));
             (period.ends_at - period.starts_at).num_hours()
         };
-        assert_eq!((hours("2026-03-29"), hours("2026-10-25"), hours("2026-06-01")), (23, 25, 24));
+        assert_eq!(
+            (hours("2026-03-29"), hours("2026-10-25"), hours("2026-06-01")),
+            (23, 25, 24)
+        );
     }
 
     #[test]
@@ -200,7 +204,16 @@ mod tests {
     fn an_unknown_zone_and_an_empty_range_are_errors() {
         assert!(calendar::parse_zone("Europe/Madird").is_err());
         let zone = calendar::parse_zone("UTC").unwrap();
-        assert!(calendar::periods(zone, WeekStart::Monday, Grain::Day, day("2026-01-02"), day("2026-01-02")).is_err());
+        assert!(
+            calendar::periods(
+                zone,
+                WeekStart::Monday,
+                Grain::Day,
+                day("2026-01-02"),
+                day("2026-01-02")
+            )
+            .is_err()
+        );
     }
 
     proptest! {

@@ -157,6 +157,9 @@ impl Delta {
     pub fn between(old: &Figure, new: &Figure) -> Option<Self> {
         let (old, new) = (old.approximate()?, new.approximate()?);
         let absolute = new - old;
-        Some(Self { absolute, relative_ratio: (old != 0.0).then(|| absolute / old.abs()) })
+        Some(Self {
+            absolute,
+            relative_ratio: (old != 0.0).then(|| absolute / old.abs()),
+        })
     }
 }

@@ -73,7 +73,7 @@ pub struct Target {
     /// The phase, for example `saas:month_6`; empty when it always holds.
     #[serde(default)]
     pub phase: String,
-    /// `>=` or `<=`.
+    /// `>=`, `>`, `<=` or `<`.
     pub comparator: String,
     /// The level: major units for money, a ratio for ratios, things for counts.
     pub level: f64,
@@ -138,7 +138,11 @@ impl MetricSpec {
                     reason: format!(
                         "{} cannot be split by {wanted:?}; it has: {}",
                         self.id,
-                        if self.dimensions.is_empty() { "no dimensions".to_owned() } else { self.dimensions.join(", ") }
+                        if self.dimensions.is_empty() {
+                            "no dimensions".to_owned()
+                        } else {
+                            self.dimensions.join(", ")
+                        }
                     ),
                 });
             }

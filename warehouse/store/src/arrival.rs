@@ -16,9 +16,15 @@ impl ArrivalSeq {
 
     /// Reserves `count` numbers and returns the first.
     pub fn reserve(&self, count: u64) -> Result<i64, StoreError> {
-        let damaged = |reason: &str| StoreError::Damaged { path: self.path.clone(), reason: reason.to_owned() };
+        let damaged = |reason: &str| StoreError::Damaged {
+            path: self.path.clone(),
+            reason: reason.to_owned(),
+        };
         let next = match std::fs::read_to_string(&self.path) {
-            Ok(text) => text.trim().parse::<i64>().map_err(|_| damaged("does not hold the next arrival number"))?,
+            Ok(text) => text
+                .trim()
+                .parse::<i64>()
+                .map_err(|_| damaged("does not hold the next arrival number"))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => 1,
             Err(error) => return Err(StoreError::io("read", &self.path)(error)),
         };
@@ -40,7 +46,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("arrival_seq");
         let seq = ArrivalSeq::new(path.clone());
-        assert_eq!((seq.reserve(10).unwrap(), seq.reserve(5).unwrap(), seq.reserve(1).unwrap()), (1, 11, 16));
+        assert_eq!(
+            (
+                seq.reserve(10).unwrap(),
+                seq.reserve(5).unwrap(),
+                seq.reserve(1).unwrap()
+            ),
+            (1, 11, 16)
+        );
         std::fs::write(&path, "oops").unwrap();
         assert!(seq.reserve(1).unwrap_err().to_string().contains("arrival_seq"));
     }

@@ -20,7 +20,11 @@ pub fn check_bytes(snapshot: &Snapshot) -> Result<Vec<ByteFault>, StoreError> {
     let mut faults = Vec::new();
     for (table, pinned) in &snapshot.tables {
         for file in &pinned.files {
-            let fault = |reason| ByteFault { table: table.clone(), path: file.path.clone(), reason };
+            let fault = |reason| ByteFault {
+                table: table.clone(),
+                path: file.path.clone(),
+                reason,
+            };
             match sha256_of(&file.path) {
                 Ok(found) if found == file.sha256 => {}
                 Ok(found) => faults.push(fault(format!("SHA-256 is {found}, the commit says {}", file.sha256))),

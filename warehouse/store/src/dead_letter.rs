@@ -51,7 +51,11 @@ pub(crate) fn schema() -> SchemaRef {
         text("reason"),
         text("row_text"),
         text("mapping"),
-        Field::new("landed_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
+        Field::new(
+            "landed_at",
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            true,
+        ),
         Field::new("arrival_seq", DataType::Int64, true),
     ]))
 }
@@ -72,10 +76,14 @@ pub fn dead_letter_batch(letters: &[DeadLetter]) -> Result<RecordBatch, StoreErr
         text(|letter| &letter.row),
         text(|letter| &letter.mapping),
         Arc::new(
-            TimestampMicrosecondArray::from_iter_values(letters.iter().map(|letter| letter.landed_at.timestamp_micros()))
-                .with_timezone("UTC"),
+            TimestampMicrosecondArray::from_iter_values(
+                letters.iter().map(|letter| letter.landed_at.timestamp_micros()),
+            )
+            .with_timezone("UTC"),
         ),
-        Arc::new(Int64Array::from_iter_values(letters.iter().map(|letter| letter.arrival_seq))),
+        Arc::new(Int64Array::from_iter_values(
+            letters.iter().map(|letter| letter.arrival_seq),
+        )),
     ];
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
@@ -91,7 +99,10 @@ pub fn dead_letters_from(batch: &RecordBatch) -> Vec<DeadLetter> {
             .unwrap_or_default()
     };
     let number = |name: &str, row: usize| {
-        batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>()).map_or(0, |column| column.value(row))
+        batch
+            .column_by_name(name)
+            .and_then(|column| column.as_primitive_opt::<Int64Type>())
+            .map_or(0, |column| column.value(row))
     };
     let instant = |row: usize| {
         batch

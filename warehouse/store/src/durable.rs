@@ -1,10 +1,6 @@
 //! Syncing: what must be on the disk before the next step may be taken.
 
-use std::{
-    fs::File,
-    io::Write,
-    path::Path,
-};
+use std::{fs::File, io::Write, path::Path};
 
 use crate::StoreError;
 
@@ -19,7 +15,9 @@ impl FailPoint {
     pub fn pass(self) {
         use std::sync::atomic::{AtomicU64, Ordering};
         static PASSED: AtomicU64 = AtomicU64::new(0);
-        let Some(wanted) = std::env::var_os("ATALAYA_FAIL_AT") else { return };
+        let Some(wanted) = std::env::var_os("ATALAYA_FAIL_AT") else {
+            return;
+        };
         let wanted = wanted.to_string_lossy().into_owned();
         let (name, count) = wanted.split_once(':').unwrap_or((&wanted, "1"));
         if name == self.0 && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == count.parse().unwrap_or(1) {
@@ -31,7 +29,9 @@ impl FailPoint {
 
 /// Syncs a directory, so that the names in it survive a power loss.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
-    File::open(dir).and_then(|handle| handle.sync_all()).map_err(StoreError::io("sync folder", dir))
+    File::open(dir)
+        .and_then(|handle| handle.sync_all())
+        .map_err(StoreError::io("sync folder", dir))
 }
 
 /// Creates a directory and all above it, each synced into its parent.

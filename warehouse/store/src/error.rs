@@ -73,10 +73,17 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { action, path: path.as_ref().to_owned(), source }
+        move |source| Self::Io {
+            action,
+            path: path.as_ref().to_owned(),
+            source,
+        }
     }
 
     pub(crate) fn delta<E: Into<deltalake::DeltaTableError>>(table: &str) -> impl FnOnce(E) -> Self + '_ {
-        move |source| Self::Delta { table: table.to_owned(), source: Box::new(source.into()) }
+        move |source| Self::Delta {
+            table: table.to_owned(),
+            source: Box::new(source.into()),
+        }
     }
 }

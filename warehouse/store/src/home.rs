@@ -96,7 +96,10 @@ impl Home {
             .map_err(StoreError::io("open lock", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(OwnerLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Owned { home: self.dir.clone(), lock: path }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Owned {
+                home: self.dir.clone(),
+                lock: path,
+            }),
             Err(TryLockError::Error(error)) => Err(StoreError::io("lock", &path)(error)),
         }
     }
@@ -125,13 +128,25 @@ impl Home {
     /// Opens the table of a kind for writing, creating or widening it as needed.
     pub async fn table(&self, kind: Kind, _owner: &OwnerLock) -> Result<Table, StoreError> {
         let layout = TableLayout::of(kind);
-        Table::open_or_create(kind.name(), &self.table_dir(kind.name()), &crate::table_schema(kind), layout).await
+        Table::open_or_create(
+            kind.name(),
+            &self.table_dir(kind.name()),
+            &crate::table_schema(kind),
+            layout,
+        )
+        .await
     }
 
     /// Opens the dead-letter table for writing.
     pub async fn dead_letter_table(&self, _owner: &OwnerLock) -> Result<Table, StoreError> {
         let schema = crate::dead_letter::schema();
-        Table::open_or_create(DEAD_LETTERS, &self.table_dir(DEAD_LETTERS), &schema, TableLayout::Landed).await
+        Table::open_or_create(
+            DEAD_LETTERS,
+            &self.table_dir(DEAD_LETTERS),
+            &schema,
+            TableLayout::Landed,
+        )
+        .await
     }
 }
 

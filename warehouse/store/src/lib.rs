@@ -19,6 +19,8 @@ mod writer;
 pub use arrival::ArrivalSeq;
 pub use checksum::{ByteFault, check_bytes};
 pub use dead_letter::{DEAD_LETTERS, DeadLetter, dead_letter_batch, dead_letters_from};
+/// A written data file that waits for its commit.
+pub use deltalake::kernel::Add as PendingFile;
 pub use durable::{FailPoint, write_atomically};
 pub use error::StoreError;
 pub use home::{Home, OwnerLock};
@@ -27,5 +29,3 @@ pub use settings::load_settings;
 pub use snapshot::{DataFile, Snapshot, TableSnapshot};
 pub use table::{BUCKETS, CommitOutcome, Table, TableLayout};
 pub use writer::TableWriter;
-/// A written data file that waits for its commit.
-pub use deltalake::kernel::Add as PendingFile;

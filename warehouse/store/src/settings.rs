@@ -23,7 +23,10 @@ struct RawSettings {
 
 impl RawSettings {
     fn parse(place: &str, text: &str) -> Result<Self, StoreError> {
-        toml::from_str(text).map_err(|error| StoreError::Settings { place: place.to_owned(), reason: error.to_string() })
+        toml::from_str(text).map_err(|error| StoreError::Settings {
+            place: place.to_owned(),
+            reason: error.to_string(),
+        })
     }
 
     fn over(self, below: Self) -> Self {
@@ -40,7 +43,10 @@ impl RawSettings {
 }
 
 /// Reads the settings: embedded defaults, then `file`, then the environment through `variable`.
-pub fn load_settings(file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Result<HomeSettings, StoreError> {
+pub fn load_settings(
+    file: Option<&Path>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<HomeSettings, StoreError> {
     let mut raw = RawSettings::parse("defaults.toml", DEFAULTS)?;
     let mut place = "defaults.toml".to_owned();
     if let Some(path) = file {
@@ -51,7 +57,10 @@ pub fn load_settings(file: Option<&Path>, variable: impl Fn(&str) -> Option<Stri
     raw.company = variable("ATALAYA_COMPANY").or(raw.company);
     raw.time_zone = variable("ATALAYA_TIME_ZONE").or(raw.time_zone);
     raw.reporting_currency = variable("ATALAYA_REPORTING_CURRENCY").or(raw.reporting_currency);
-    validate(raw).map_err(|(field, reason)| StoreError::Settings { place: format!("{place}: {field}"), reason })
+    validate(raw).map_err(|(field, reason)| StoreError::Settings {
+        place: format!("{place}: {field}"),
+        reason,
+    })
 }
 
 fn validate(raw: RawSettings) -> Result<HomeSettings, (&'static str, String)> {
@@ -59,13 +68,19 @@ fn validate(raw: RawSettings) -> Result<HomeSettings, (&'static str, String)> {
     calendar::parse_zone(&time_zone).map_err(|error| ("time_zone", error.to_string()))?;
     let month = raw.fiscal_year_start_month.unwrap_or(1);
     if !(1..=12).contains(&month) {
-        return Err(("fiscal_year_start_month", format!("{month} is not a month from 1 to 12")));
+        return Err((
+            "fiscal_year_start_month",
+            format!("{month} is not a month from 1 to 12"),
+        ));
     }
     let reporting_currency = Currency::parse(&raw.reporting_currency.unwrap_or_default())
         .map_err(|error| ("reporting_currency", error.to_string()))?;
     let roadmap_start_on = raw
         .roadmap_start_on
-        .map(|text| text.parse::<NaiveDate>().map_err(|_| ("roadmap_start_on", format!("{text:?} is not a day (2026-01-31)"))))
+        .map(|text| {
+            text.parse::<NaiveDate>()
+                .map_err(|_| ("roadmap_start_on", format!("{text:?} is not a day (2026-01-31)")))
+        })
         .transpose()?;
     Ok(HomeSettings {
         version: raw.version.unwrap_or(1),
@@ -86,7 +101,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("home.toml");
         std::fs::write(&file, text).unwrap();
-        load_settings(Some(&file), |name| (name == "ATALAYA_COMPANY").then(|| "From the environment".to_owned()))
+        load_settings(Some(&file), |name| {
+            (name == "ATALAYA_COMPANY").then(|| "From the environment".to_owned())
+        })
     }
 
     #[test]

@@ -1,13 +1,13 @@
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 use deltalake::DeltaTableBuilder;
 
-use crate::{Home, StoreError, table::{file_schema, table_url}};
+use crate::{
+    Home, StoreError,
+    table::{file_schema, table_url},
+};
 
 /// One immutable data file of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,11 @@ impl Snapshot {
             for file in state.log_data().iter() {
                 #[allow(deprecated, reason = "the only public way to a file's tags in delta-rs 1.1")]
                 let add = file.add_action();
-                let sha256 = add.tags.as_ref().and_then(|tags| tags.get("sha256").cloned().flatten()).unwrap_or_default();
+                let sha256 = add
+                    .tags
+                    .as_ref()
+                    .and_then(|tags| tags.get("sha256").cloned().flatten())
+                    .unwrap_or_default();
                 files.push(DataFile {
                     path: dir.join(file.path().as_ref()),
                     size_bytes: u64::try_from(file.size()).unwrap_or(0),
@@ -100,7 +104,14 @@ impl Snapshot {
             }
             files.sort_by(|left, right| left.path.cmp(&right.path));
             let version = delta.version().unwrap_or(0);
-            tables.insert(name.clone(), TableSnapshot { version, schema: file_schema(&name, &delta)?, files });
+            tables.insert(
+                name.clone(),
+                TableSnapshot {
+                    version,
+                    schema: file_schema(&name, &delta)?,
+                    files,
+                },
+            );
         }
         Ok(Self { tables })
     }

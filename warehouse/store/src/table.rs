@@ -98,8 +98,15 @@ impl Table {
             create_dir(&log)?;
             create(name, dir, schema, layout).await?;
         }
-        let delta = deltalake::open_table(table_url(name, dir)?).await.map_err(StoreError::delta(name))?;
-        let mut table = Self { name: name.to_owned(), dir: dir.to_owned(), delta, layout };
+        let delta = deltalake::open_table(table_url(name, dir)?)
+            .await
+            .map_err(StoreError::delta(name))?;
+        let mut table = Self {
+            name: name.to_owned(),
+            dir: dir.to_owned(),
+            delta,
+            layout,
+        };
         table.widen(schema).await?;
         Ok(table)
     }
@@ -164,24 +171,34 @@ impl Table {
         let entry = self.dir.join("_delta_log").join(format!("{version:020}.json"));
         FailPoint("before_log_entry").pass();
         if !publish_new(&entry, &bytes)? {
-            return Err(StoreError::Conflict { table: self.name.clone(), version });
+            return Err(StoreError::Conflict {
+                table: self.name.clone(),
+                version,
+            });
         }
         FailPoint("after_log_entry").pass();
         self.delta.update_state().await.map_err(StoreError::delta(&self.name))?;
-        if version % CHECKPOINT_EVERY == 0 {
+        if version.is_multiple_of(CHECKPOINT_EVERY) {
             self.checkpoint().await?;
         }
         Ok(version)
     }
 
     async fn checkpoint(&self) -> Result<(), StoreError> {
-        deltalake::checkpoints::create_checkpoint(&self.delta, None).await.map_err(StoreError::delta(&self.name))?;
+        deltalake::checkpoints::create_checkpoint(&self.delta, None)
+            .await
+            .map_err(StoreError::delta(&self.name))?;
         let log = self.dir.join("_delta_log");
         for entry in std::fs::read_dir(&log).map_err(StoreError::io("list", &log))? {
             let path = entry.map_err(StoreError::io("list", &log))?.path();
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
             if name.contains("checkpoint") {
-                std::fs::File::open(&path).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", &path))?;
+                std::fs::File::open(&path)
+                    .and_then(|file| file.sync_all())
+                    .map_err(StoreError::io("sync", &path))?;
             }
         }
         sync_dir(&log)
@@ -190,7 +207,10 @@ impl Table {
     /// Adds the columns of `wanted` that the table does not have yet. Columns are only ever added.
     async fn widen(&mut self, wanted: &SchemaRef) -> Result<(), StoreError> {
         let snapshot = self.delta.snapshot().map_err(StoreError::delta(&self.name))?;
-        let old = snapshot.metadata().parse_schema().map_err(StoreError::delta(&self.name))?;
+        let old = snapshot
+            .metadata()
+            .parse_schema()
+            .map_err(StoreError::delta(&self.name))?;
         let mut added = Vec::new();
         for field in wanted.fields() {
             if old.field(field.name()).is_none() {
@@ -200,8 +220,13 @@ impl Table {
         if added.is_empty() {
             return Ok(());
         }
-        let schema = StructType::try_new(old.fields().cloned().chain(added.clone())).map_err(StoreError::delta(&self.name))?;
-        let metadata = snapshot.metadata().clone().with_schema(&schema).map_err(StoreError::delta(&self.name))?;
+        let schema =
+            StructType::try_new(old.fields().cloned().chain(added.clone())).map_err(StoreError::delta(&self.name))?;
+        let metadata = snapshot
+            .metadata()
+            .clone()
+            .with_schema(&schema)
+            .map_err(StoreError::delta(&self.name))?;
         let operation = DeltaOperation::AddColumn { fields: added };
         let data = CommitData::new(vec![Action::Metadata(metadata)], operation, HashMap::new(), vec![]);
         self.publish(&data).await?;
@@ -225,7 +250,12 @@ pub(crate) fn file_schema(name: &str, delta: &DeltaTable) -> Result<SchemaRef, S
     let schema = snapshot.schema();
     let arrow: Schema = schema.as_ref().try_into_arrow()?;
     let partitions = snapshot.metadata().partition_columns();
-    let fields: Vec<_> = arrow.fields().iter().filter(|field| !partitions.contains(field.name())).cloned().collect();
+    let fields: Vec<_> = arrow
+        .fields()
+        .iter()
+        .filter(|field| !partitions.contains(field.name()))
+        .cloned()
+        .collect();
     Ok(std::sync::Arc::new(Schema::new(fields)))
 }
 
@@ -234,7 +264,10 @@ async fn create(name: &str, dir: &Path, schema: &SchemaRef, layout: TableLayout)
     let partition = StructField::nullable(layout.partition_column(), deltalake::kernel::DataType::STRING);
     let path = dir.to_string_lossy().into_owned();
     // Statistics of text columns would keep a person's e-mail in the log after the person was erased.
-    let columns: Vec<&str> = ["occurred_at", "arrival_seq"].into_iter().filter(|name| schema.field_with_name(name).is_ok()).collect();
+    let columns: Vec<&str> = ["occurred_at", "arrival_seq"]
+        .into_iter()
+        .filter(|name| schema.field_with_name(name).is_ok())
+        .collect();
     CreateBuilder::new()
         .with_location(path)
         .with_table_name(name)
@@ -246,13 +279,17 @@ async fn create(name: &str, dir: &Path, schema: &SchemaRef, layout: TableLayout)
         ])
         .with_save_mode(SaveMode::ErrorIfExists)
         .with_commit_properties(
-            deltalake::kernel::transaction::CommitProperties::default().with_max_retries(0).with_create_checkpoint(false),
+            deltalake::kernel::transaction::CommitProperties::default()
+                .with_max_retries(0)
+                .with_create_checkpoint(false),
         )
         .await
         .map_err(StoreError::delta(name))?;
     let log = dir.join("_delta_log");
     let entry = log.join(format!("{:020}.json", 0));
-    std::fs::File::open(&entry).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", &entry))?;
+    std::fs::File::open(&entry)
+        .and_then(|file| file.sync_all())
+        .map_err(StoreError::io("sync", &entry))?;
     sync_dir(&log)?;
     sync_dir(dir)
 }

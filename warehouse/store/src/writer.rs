@@ -67,7 +67,11 @@ impl TableWriter {
     pub fn push(&mut self, batch: RecordBatch) -> Result<(), StoreError> {
         self.pending_rows += batch.num_rows();
         self.pending.push(batch);
-        if self.pending_rows >= RUN_ROWS { self.flush() } else { Ok(()) }
+        if self.pending_rows >= RUN_ROWS {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes what is left and returns the files to commit.
@@ -103,13 +107,25 @@ impl TableWriter {
         let column = self.layout.partition_column();
         let folder = self.dir.join(format!("{column}={partition}"));
         create_dir(&folder)?;
-        let file_name = format!("{}-{}.parquet", self.now.format("%Y%m%dT%H%M%S"), uuid::Uuid::new_v4().simple());
+        let file_name = format!(
+            "{}-{}.parquet",
+            self.now.format("%Y%m%dT%H%M%S"),
+            uuid::Uuid::new_v4().simple()
+        );
         let path = folder.join(&file_name);
-        let parquet = |source| StoreError::Parquet { path: path.clone(), source };
+        let parquet = |source| StoreError::Parquet {
+            path: path.clone(),
+            source,
+        };
 
         let file = File::create_new(&path).map_err(StoreError::io("create", &path))?;
-        let hashing = HashingFile { file, hash: Sha256::new(), bytes: 0 };
-        let mut writer = ArrowWriter::try_new(hashing, Arc::clone(&self.schema), Some(properties()?)).map_err(parquet)?;
+        let hashing = HashingFile {
+            file,
+            hash: Sha256::new(),
+            bytes: 0,
+        };
+        let mut writer =
+            ArrowWriter::try_new(hashing, Arc::clone(&self.schema), Some(properties()?)).map_err(parquet)?;
         writer.write(rows).map_err(parquet)?;
         writer.finish().map_err(parquet)?;
         let hashing = writer.inner();
@@ -135,11 +151,13 @@ impl TableWriter {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            use std::fmt::Write as _;
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 struct HashingFile {
@@ -162,8 +180,10 @@ impl Write for HashingFile {
 }
 
 fn properties() -> Result<WriterProperties, StoreError> {
-    let level = ZstdLevel::try_new(3)
-        .map_err(|source| StoreError::Parquet { path: PathBuf::from("zstd level"), source })?;
+    let level = ZstdLevel::try_new(3).map_err(|source| StoreError::Parquet {
+        path: PathBuf::from("zstd level"),
+        source,
+    })?;
     let key = || ColumnPath::from("record_key");
     Ok(WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -181,7 +201,10 @@ fn sort(rows: &RecordBatch, layout: TableLayout) -> Result<RecordBatch, StoreErr
     let columns: Vec<SortColumn> = names
         .iter()
         .filter_map(|name| rows.column_by_name(name))
-        .map(|values| SortColumn { values: Arc::clone(values), options: None })
+        .map(|values| SortColumn {
+            values: Arc::clone(values),
+            options: None,
+        })
         .collect();
     if columns.is_empty() {
         return Ok(rows.clone());
@@ -192,16 +215,16 @@ fn sort(rows: &RecordBatch, layout: TableLayout) -> Result<RecordBatch, StoreErr
 
 /// The bucket of a customer: FNV-1a of the id, which every language can repeat.
 pub(crate) fn bucket_of(customer_id: &str) -> u32 {
-    let hash = customer_id
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = customer_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     u32::try_from(hash % u64::from(BUCKETS)).unwrap_or(0)
 }
 
 fn bucket_indices(rows: &RecordBatch) -> Result<BTreeMap<u32, Vec<u32>>, StoreError> {
-    let ids = rows.column_by_name("customer_id").ok_or_else(|| {
-        arrow::error::ArrowError::SchemaError("a customer-state table needs customer_id".to_owned())
-    })?;
+    let ids = rows
+        .column_by_name("customer_id")
+        .ok_or_else(|| arrow::error::ArrowError::SchemaError("a customer-state table needs customer_id".to_owned()))?;
     let ids = ids.as_string::<i32>();
     let mut buckets: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (row, id) in (0_u32..).zip(ids.iter()) {

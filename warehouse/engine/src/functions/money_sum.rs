@@ -25,7 +25,9 @@ pub(crate) struct MoneySum {
 
 impl MoneySum {
     pub(crate) fn new() -> Self {
-        Self { signature: Signature::exact(vec![DataType::Int64], Volatility::Immutable) }
+        Self {
+            signature: Signature::exact(vec![DataType::Int64], Volatility::Immutable),
+        }
     }
 }
 
@@ -54,7 +56,11 @@ impl AggregateUDFImpl for MoneySum {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(vec![Arc::new(Field::new(format_state_name(args.name, "sum"), STATE, true))])
+        Ok(vec![Arc::new(Field::new(
+            format_state_name(args.name, "sum"),
+            STATE,
+            true,
+        ))])
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
@@ -62,7 +68,10 @@ impl AggregateUDFImpl for MoneySum {
     }
 
     fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups { sums: Vec::new(), nulls: NullState::new() }))
+        Ok(Box::new(Groups {
+            sums: Vec::new(),
+            nulls: NullState::new(),
+        }))
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
@@ -90,11 +99,19 @@ impl Accumulator for Running {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Int64(if self.count == 0 { None } else { Some(narrow(self.sum)?) }))
+        Ok(ScalarValue::Int64(if self.count == 0 {
+            None
+        } else {
+            Some(narrow(self.sum)?)
+        }))
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::Decimal128((self.count != 0).then_some(self.sum), 38, 0)])
+        Ok(vec![ScalarValue::Decimal128(
+            (self.count != 0).then_some(self.sum),
+            38,
+            0,
+        )])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
@@ -116,28 +133,48 @@ struct Groups {
 }
 
 impl GroupsAccumulator for Groups {
-    fn update_batch(&mut self, values: &[ArrayRef], groups: &[usize], filter: Option<&BooleanArray>, total: usize) -> Result<()> {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        total: usize,
+    ) -> Result<()> {
         self.sums.resize(total, 0);
         let sums = &mut self.sums;
-        self.nulls.accumulate(groups, values[0].as_primitive::<Int64Type>(), filter, total, |group, value: i64| {
-            sums[group] += i128::from(value);
-        });
+        self.nulls.accumulate(
+            groups,
+            values[0].as_primitive::<Int64Type>(),
+            filter,
+            total,
+            |group, value: i64| {
+                sums[group] += i128::from(value);
+            },
+        );
         Ok(())
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
         self.sums.resize(total, 0);
         let sums = &mut self.sums;
-        self.nulls.accumulate(groups, states[0].as_primitive::<Decimal128Type>(), None, total, |group, partial: i128| {
-            sums[group] += partial;
-        });
+        self.nulls.accumulate(
+            groups,
+            states[0].as_primitive::<Decimal128Type>(),
+            None,
+            total,
+            |group, partial: i128| {
+                sums[group] += partial;
+            },
+        );
         Ok(())
     }
 
     fn state(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>> {
         let sums = emit.take_needed(&mut self.sums);
         let nulls = self.nulls.build(emit);
-        Ok(vec![Arc::new(Decimal128Array::new(sums.into(), nulls).with_data_type(STATE))])
+        Ok(vec![Arc::new(
+            Decimal128Array::new(sums.into(), nulls).with_data_type(STATE),
+        )])
     }
 
     fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {

@@ -17,7 +17,9 @@ pub(crate) struct MulDiv {
 
 impl MulDiv {
     pub(crate) fn new() -> Self {
-        Self { signature: Signature::exact(vec![DataType::Int64; 3], Volatility::Immutable) }
+        Self {
+            signature: Signature::exact(vec![DataType::Int64; 3], Volatility::Immutable),
+        }
     }
 }
 
@@ -35,7 +37,11 @@ impl ScalarUDFImpl for MulDiv {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let columns = args.args.iter().map(|arg| arg.to_array(args.number_rows)).collect::<Result<Vec<ArrayRef>>>()?;
+        let columns = args
+            .args
+            .iter()
+            .map(|arg| arg.to_array(args.number_rows))
+            .collect::<Result<Vec<ArrayRef>>>()?;
         let [amounts, numerators, denominators] = columns.as_slice() else {
             return exec_err!("muldiv takes three arguments");
         };

@@ -17,7 +17,9 @@ pub(crate) struct Ratio {
 
 impl Ratio {
     pub(crate) fn new() -> Self {
-        Self { signature: Signature::exact(vec![DataType::Int64; 2], Volatility::Immutable) }
+        Self {
+            signature: Signature::exact(vec![DataType::Int64; 2], Volatility::Immutable),
+        }
     }
 }
 
@@ -36,7 +38,9 @@ impl ScalarUDFImpl for Ratio {
 
     #[allow(clippy::cast_precision_loss, reason = "a ratio is an approximation by definition")]
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [above, below] = args.args.as_slice() else { return exec_err!("ratio takes two arguments") };
+        let [above, below] = args.args.as_slice() else {
+            return exec_err!("ratio takes two arguments");
+        };
         let (above, below) = (above.to_array(args.number_rows)?, below.to_array(args.number_rows)?);
         let out: Float64Array = above
             .as_primitive::<Int64Type>()

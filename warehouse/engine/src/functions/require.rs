@@ -19,7 +19,9 @@ pub(crate) struct Require {
 impl Require {
     pub(crate) fn new() -> Self {
         // Volatile: the optimizer must neither fold it away nor move it in front of the filter that guards it.
-        Self { signature: Signature::exact(vec![DataType::Int64, DataType::Utf8], Volatility::Volatile) }
+        Self {
+            signature: Signature::exact(vec![DataType::Int64, DataType::Utf8], Volatility::Volatile),
+        }
     }
 }
 
@@ -37,7 +39,9 @@ impl ScalarUDFImpl for Require {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [values, messages] = args.args.as_slice() else { return exec_err!("require takes two arguments") };
+        let [values, messages] = args.args.as_slice() else {
+            return exec_err!("require takes two arguments");
+        };
         let values = values.to_array(args.number_rows)?;
         if values.null_count() > 0 {
             let messages = messages.to_array(args.number_rows)?;

@@ -1,0 +1,28 @@
+use thiserror::Error;
+
+/// What can go wrong in alerting itself. Failed deliveries are no errors: they are booked and tried again.
+#[derive(Debug, Error)]
+pub enum AlertError {
+    /// The control database refused; trying again may help.
+    #[error("alert state: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A rule file is wrong; its author must mend it.
+    #[error("{file}: {reason}")]
+    Rule {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A route's address or key is wrong; the operator must mend it.
+    #[error("{variable}: {reason}")]
+    Route {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Something of ours could not be written as JSON: a fault of ours.
+    #[error("write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}

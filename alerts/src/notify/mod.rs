@@ -1,0 +1,140 @@
+//! Routes: where notifications go, how each request is written, and what each answer means. No I/O here.
+
+mod pagerduty;
+mod slack;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{AlertError, message::Message};
+
+/// A way to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Route {
+    /// PagerDuty Events API v2.
+    Pagerduty,
+    /// A Slack incoming webhook.
+    Slack,
+}
+
+impl Route {
+    /// Its name in rules and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pagerduty => "pagerduty",
+            Self::Slack => "slack",
+        }
+    }
+
+    /// Reads a name as [`Route::name`] writes it.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Pagerduty, Self::Slack]
+            .into_iter()
+            .find(|route| route.name() == name)
+    }
+}
+
+/// What an answer means for the intent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Class {
+    /// Accepted by the vendor.
+    Delivered,
+    /// Try again, not before `after_secs` when the vendor said so.
+    Retry {
+        /// Seconds the vendor asked to wait.
+        after_secs: Option<u64>,
+        /// Why, in the vendor's words.
+        reason: String,
+    },
+    /// The same request will never be accepted.
+    Permanent {
+        /// Why, in the vendor's words.
+        reason: String,
+    },
+}
+
+/// An answer as it came over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Retry-After` as sent.
+    pub retry_after: Option<String>,
+    /// The body's first kilobyte.
+    pub body: String,
+}
+
+/// Addresses and keys of the routes; a route without an address keeps its intents until it has one.
+#[derive(Debug, Clone, Default)]
+pub struct Routes {
+    pub(crate) pagerduty: Option<(Url, String)>,
+    pub(crate) slack: Option<Url>,
+}
+
+impl Routes {
+    /// Reads `ATALAYA_PAGERDUTY_ROUTING_KEY`, `ATALAYA_PAGERDUTY_URL` (the vendor's when absent) and
+    /// `ATALAYA_SLACK_WEBHOOK_URL`.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, AlertError> {
+        let parse = |name: &'static str, text: &str| {
+            Url::parse(text).map_err(|error| AlertError::Route {
+                variable: name,
+                reason: format!("is not an address: {error}"),
+            })
+        };
+        let pagerduty = match variable("ATALAYA_PAGERDUTY_ROUTING_KEY") {
+            None => None,
+            Some(key) => {
+                if key.len() != 32 {
+                    return Err(AlertError::Route {
+                        variable: "ATALAYA_PAGERDUTY_ROUTING_KEY",
+                        reason: "is not a key of 32 characters".to_owned(),
+                    });
+                }
+                let base =
+                    variable("ATALAYA_PAGERDUTY_URL").unwrap_or_else(|| "https://events.pagerduty.com".to_owned());
+                let url = format!("{}/v2/enqueue", base.trim_end_matches('/'));
+                Some((parse("ATALAYA_PAGERDUTY_URL", &url)?, key))
+            }
+        };
+        let slack = variable("ATALAYA_SLACK_WEBHOOK_URL")
+            .map(|text| parse("ATALAYA_SLACK_WEBHOOK_URL", &text))
+            .transpose()?;
+        Ok(Self { pagerduty, slack })
+    }
+
+    /// The address of a route and the secret to add to the body when it is sent; secrets are never stored.
+    pub(crate) fn address(&self, route: Route) -> Option<(&Url, Option<&str>)> {
+        match route {
+            Route::Pagerduty => self.pagerduty.as_ref().map(|(url, key)| (url, Some(key.as_str()))),
+            Route::Slack => self.slack.as_ref().map(|url| (url, None)),
+        }
+    }
+}
+
+/// The body of a notification, without secrets.
+pub(crate) fn body(route: Route, message: &Message) -> serde_json::Value {
+    match route {
+        Route::Pagerduty => pagerduty::body(message),
+        Route::Slack => slack::body(message),
+    }
+}
+
+/// What an answer means.
+pub(crate) fn classify(route: Route, answer: &Answer, now: DateTime<Utc>) -> Class {
+    match route {
+        Route::Pagerduty => pagerduty::classify(answer, now),
+        Route::Slack => slack::classify(answer, now),
+    }
+}
+
+/// `Retry-After` in seconds, given as seconds or as an HTTP date.
+fn retry_after_secs(answer: &Answer, now: DateTime<Utc>) -> Option<u64> {
+    let text = answer.retry_after.as_deref()?.trim();
+    if let Ok(secs) = text.parse() {
+        return Some(secs);
+    }
+    let at: DateTime<Utc> = httpdate::parse_http_date(text).ok()?.into();
+    u64::try_from((at - now).num_seconds().max(0)).ok()
+}
