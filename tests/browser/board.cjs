@@ -11,6 +11,7 @@ const { ADDRESS, BROWSER, MRR_MINOR, MRR_AFTER_MINOR, IMPORT } = process.env;
   const faults = [];
   for (const [width, height, colorScheme] of [[1280, 900, 'light'], [390, 844, 'dark']]) {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme });
+    context.setDefaultTimeout(120000);
     const page = await context.newPage();
     page.on('pageerror', (error) => faults.push(error.message));
     page.on('console', (message) => { if (message.type() === 'error') faults.push(message.text()); });
@@ -39,12 +40,13 @@ const { ADDRESS, BROWSER, MRR_MINOR, MRR_AFTER_MINOR, IMPORT } = process.env;
     await context.close();
   }
   const page = await browser.newPage();
+  page.setDefaultTimeout(120000);
   await page.goto(`${ADDRESS}/?lang=en`);
   await page.waitForSelector(`[data-metric=mrr][data-value="${MRR_MINOR}"]`);
   const [program, ...words] = JSON.parse(IMPORT);
   execFileSync(program, words);
   await page.waitForSelector(`[data-metric=mrr][data-value="${MRR_AFTER_MINOR}"]`);
-  await page.waitForSelector('[data-metric=mrr] .badge.checked', { timeout: 120000 });
+  await page.waitForSelector('[data-metric=mrr] .badge.checked', { timeout: 400000 });
   assert.deepStrictEqual(faults, []);
   await browser.close();
 })().catch((error) => { console.error(error); process.exit(1); });
