@@ -129,7 +129,7 @@ impl EvaluationPlan {
         }
         Ok(Self {
             kinds,
-            constants: constants(settings, policy, periods, now)?,
+            constants: constants(settings, policy, periods, now)?.into_iter().filter(|table| base.contains(&table.name)).collect(),
             views,
             select: String::new(),
             identities: Vec::new(),

@@ -217,3 +217,30 @@ async fn a_route_without_an_address_keeps_its_alerts() {
     once(&home, &address, "2026-03-16T10:02:00Z").await;
     assert_eq!(events(&vendor), [(202, "trigger".to_owned())]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_decision_and_delivery_the_page_still_arrives_once() {
+    let (vendor, address) = start(vec![Step::Hang]).await;
+    let home = company(50_000);
+    let mut child = home
+        .command(&["alerts", "run"])
+        .env("ATALAYA_PAGERDUTY_URL", &address)
+        .env("ATALAYA_PAGERDUTY_ROUTING_KEY", "0123456789abcdef0123456789abcdef")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // The decision is made when the vendor holds the request; it never answers, and the process dies.
+    while events(&vendor).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    once(&home, &address, "2026-03-16T10:01:00Z").await;
+    once(&home, &address, "2026-03-16T10:02:00Z").await;
+    assert_eq!(events(&vendor), [(0, "trigger".to_owned()), (202, "trigger".into())]);
+    recover(&home);
+    once(&home, &address, "2026-03-16T10:03:00Z").await;
+    once(&home, &address, "2026-03-16T10:04:00Z").await;
+    let delivered: Vec<_> = events(&vendor).into_iter().filter(|(status, _)| *status == 202).collect();
+    assert_eq!(delivered, [(202, "trigger".to_owned()), (202, "resolve".into())]);
+}
