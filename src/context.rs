@@ -18,6 +18,10 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     /// The home's lock, when this process holds it already.
     pub(crate) owner: Option<Arc<OwnerLock>>,
+    /// Whether this process watches the rules already.
+    pub(crate) watching: bool,
+    /// Held while rules are evaluated or intents delivered: two at once would both decide.
+    pub(crate) alert_turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Context {
@@ -38,6 +42,8 @@ impl Context {
             working_dir,
             clock,
             owner: None,
+            watching: false,
+            alert_turn: Arc::default(),
         })
     }
 

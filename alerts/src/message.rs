@@ -1,6 +1,6 @@
 //! What people are told: the value, what it is compared with, what drove it, and how far it can be trusted.
 
-use atalaya_model::{Currency, Figure, Language, Series};
+use atalaya_model::{Currency, Figure, Language, ProofState, Series};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
@@ -150,7 +150,7 @@ pub(crate) fn message(
         "{} {fresh} · {} {} · {} {}",
         language.pick("Data until", "Datos hasta"),
         language.pick("proof", "prueba"),
-        series.proof.state.name(),
+        proof_word(language, series.proof.state),
         language.pick("definition", "definición"),
         &series.proof.definition_hash.get(..12).unwrap_or_default()
     );
@@ -179,6 +179,14 @@ pub(crate) fn message(
         details,
         runbook_url: rule.runbook_url.clone(),
         at,
+    }
+}
+
+fn proof_word(language: Language, state: ProofState) -> &'static str {
+    match state {
+        ProofState::Checked => language.pick("checked", "comprobada"),
+        ProofState::Pending => language.pick("pending", "pendiente"),
+        ProofState::Failed => language.pick("failed", "fallida"),
     }
 }
 

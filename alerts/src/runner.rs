@@ -71,14 +71,15 @@ impl Runner {
         let today = calendar::day_of(zone, now);
         let query = |by: Vec<String>| SeriesQuery {
             metric: rule.metric.clone(),
-            from: today - Days::new(2 * u64::from(*window_days)),
+            // A few days more than two windows: when data is late, the windows move back and stay full.
+            from: today - Days::new(3 * u64::from(*window_days)),
             to: today,
             grain: Grain::Day,
             by,
             as_of: None,
             known_by: KnownBy::Atalaya,
         };
-        let series = match self.reader.series(&query(vec![])).await {
+        let mut series = match self.reader.series(&query(vec![])).await {
             Ok(series) => series,
             Err(error) => {
                 // Not knowing is not being well: the state stays, and the reason is kept where people look.
@@ -91,6 +92,12 @@ impl Runner {
                 return Ok(format!("no value: {error}"));
             }
         };
+        // A day is complete when it has ended and data has landed since: a night before the morning's import is not a
+        // drop to zero.
+        let landed_on = series.fresh_at.map(|at| calendar::day_of(zone, at));
+        series
+            .points
+            .retain(|point| landed_on.is_some_and(|day| point.period_on < day));
         let (verdict, windows) = evaluate(&rule.condition, &series);
         let text = serde_json::to_string(&verdict)?;
         let state = self.control.rule_state(&rule.id).await?;

@@ -11,6 +11,8 @@ use crate::{
 
 /// Seconds to wait after the n-th failure without a word from the vendor.
 const BACKOFF_SECS: [u64; 7] = [1, 2, 4, 8, 16, 32, 60];
+/// However long a vendor asks to wait, an alert is tried again within the hour.
+const LONGEST_WAIT_SECS: u64 = 3600;
 /// Seconds a vendor has to answer.
 const ANSWER_SECS: u64 = 10;
 
@@ -110,7 +112,7 @@ impl Sender {
                 let failures = usize::try_from(intent.attempts)
                     .unwrap_or(0)
                     .min(BACKOFF_SECS.len() - 1);
-                let wait = after_secs.unwrap_or(BACKOFF_SECS[failures]);
+                let wait = after_secs.unwrap_or(BACKOFF_SECS[failures]).min(LONGEST_WAIT_SECS);
                 let again = now + TimeDelta::seconds(i64::try_from(wait).unwrap_or(60));
                 self.control
                     .book(intent, "pending", &reason, again, true, status, &text, latency_ms, now)

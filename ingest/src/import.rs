@@ -113,7 +113,11 @@ pub async fn import_file(
         })
     })?;
     let mapping_sha256 = file::hex(&Sha256::digest(mapping.text.as_bytes()));
-    let app_id = format!("import:{}:{content_sha256}:{mapping_sha256}", request.kind);
+    let mut app_id = format!("import:{}:{content_sha256}:{mapping_sha256}", request.kind);
+    if let Some(delimiter) = request.delimiter {
+        // Read by another delimiter it is another import: the first may have buried every row.
+        app_id += &format!(":{delimiter}");
+    }
     let mut table = home.table(request.kind, owner).await?;
     if table.has_transaction(&app_id).await? {
         return Ok(ImportReport {
@@ -170,6 +174,7 @@ struct Run<'a> {
     dead_writer: TableWriter,
     builder: BatchBuilder,
     letters: Vec<DeadLetter>,
+    letter_bytes: usize,
     rows: u64,
     dead: u64,
     first_faults: Vec<String>,
@@ -204,6 +209,7 @@ impl<'a> Run<'a> {
             dead_writer: TableWriter::new(dead_table, dead_schema, now, landed_on),
             builder: BatchBuilder::new(request.kind, now),
             letters: Vec::new(),
+            letter_bytes: 0,
             rows: 0,
             dead: 0,
             first_faults: Vec::new(),
@@ -300,6 +306,7 @@ impl<'a> Run<'a> {
             };
             self.first_faults.push(format!("line {line}{column}: {}", fault.reason));
         }
+        self.letter_bytes += row.len() + self.request.mapping.text.len();
         self.letters.push(DeadLetter {
             id,
             state: "dead".to_owned(),
@@ -313,7 +320,8 @@ impl<'a> Run<'a> {
             landed_at: self.now,
             arrival_seq,
         });
-        if self.letters.len() >= 1024 {
+        if self.letters.len() >= 1024 || self.letter_bytes >= 32 << 20 {
+            self.letter_bytes = 0;
             self.dead_writer.push(dead_letter_batch(&self.letters)?)?;
             self.letters.clear();
         }

@@ -22,7 +22,7 @@ pub struct ReplayReport {
 /// The dead letters that nobody has replayed yet, oldest first.
 pub async fn list_dead_letters(home: &Home) -> Result<Vec<DeadLetter>, IngestError> {
     let snapshot = Snapshot::latest(home).await?;
-    let mut newest: BTreeMap<String, DeadLetter> = BTreeMap::new();
+    let mut newest: BTreeMap<(String, String), DeadLetter> = BTreeMap::new();
     if let Some(table) = snapshot.tables.get(DEAD_LETTERS) {
         for data_file in &table.files {
             let unreadable = |source| StoreError::Parquet {
@@ -39,9 +39,10 @@ pub async fn list_dead_letters(home: &Home) -> Result<Vec<DeadLetter>, IngestErr
                 .map_err(unreadable)?;
             for batch in reader {
                 for letter in dead_letters_from(&batch?) {
-                    let known = newest.get(&letter.id);
+                    let key = (letter.kind.clone(), letter.id.clone());
+                    let known = newest.get(&key);
                     if known.is_none_or(|known| known.arrival_seq < letter.arrival_seq) {
-                        newest.insert(letter.id.clone(), letter);
+                        newest.insert(key, letter);
                     }
                 }
             }
@@ -97,6 +98,7 @@ async fn replay_group(
     let now = clock.now();
     let zone = calendar::parse_zone(&home.settings().time_zone)?;
     let first_seq = home.arrival_seq(owner).reserve(2 * letters.len() as u64)?;
+    let marks_from = first_seq.saturating_add_unsigned(letters.len() as u64);
     let mut builder = BatchBuilder::new(kind, now);
     let mut replayed = Vec::new();
     let mut identity = Sha256::new();
@@ -112,7 +114,13 @@ async fn replay_group(
         };
         let columns: Vec<String> = row.keys().cloned().collect();
         let cells: Vec<Option<String>> = row.values().map(|value| value.as_str().map(str::to_owned)).collect();
-        let plan = Plan::new(std::path::Path::new(&letter.file), kind, mapping, &columns, zone, now)?;
+        let plan = match Plan::new(std::path::Path::new(&letter.file), kind, mapping, &columns, zone, now) {
+            Ok(plan) => plan,
+            Err(error) => {
+                report.still_dead.push(format!("{place}: {error}"));
+                continue;
+            }
+        };
         match plan.land(&cells) {
             Ok(landing) => {
                 identity.update(letter.id.as_bytes());
@@ -131,7 +139,6 @@ async fn replay_group(
     if replayed.is_empty() {
         return Ok(());
     }
-    let marks_from = first_seq.saturating_add_unsigned(replayed.len() as u64 + report.still_dead.len() as u64);
     for (letter, seq) in replayed.iter_mut().zip(marks_from..) {
         letter.arrival_seq = seq;
     }

@@ -129,7 +129,10 @@ impl EvaluationPlan {
         }
         Ok(Self {
             kinds,
-            constants: constants(settings, policy, periods, now)?.into_iter().filter(|table| base.contains(&table.name)).collect(),
+            constants: constants(settings, policy, periods, now)?
+                .into_iter()
+                .filter(|table| base.contains(&table.name))
+                .collect(),
             views,
             select: String::new(),
             identities: Vec::new(),

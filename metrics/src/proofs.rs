@@ -13,6 +13,8 @@ pub struct ProofKey {
     pub definition_hash: String,
     /// The snapshot's name.
     pub snapshot: String,
+    /// Hash of the settings in force and of every file's content.
+    pub inputs_hash: String,
 }
 
 /// What the second engine said.
@@ -39,6 +41,8 @@ impl Proofs {
         hash.update(key.definition_hash.as_bytes());
         hash.update([0]);
         hash.update(key.snapshot.as_bytes());
+        hash.update([0]);
+        hash.update(key.inputs_hash.as_bytes());
         let name: String = hash
             .finalize()
             .iter()

@@ -1,4 +1,5 @@
 use atalaya_metrics::Evaluator;
+use atalaya_model::calendar;
 use atalaya_store::Snapshot;
 use chrono::NaiveDate;
 use serde::Deserialize;
@@ -73,6 +74,11 @@ pub async fn run_report(
             known: known.join(", "),
         });
     };
+    let settings = evaluator.home().settings();
+    let zone = calendar::parse_zone(&settings.time_zone).map_err(atalaya_metrics::MetricsError::from)?;
+    if month > calendar::day_of(zone, evaluator.clock().now()) {
+        return Err(SqlError::Query(format!("the month of {month} has not begun")));
+    }
     let (files, mut setup) = sql_surface(evaluator, snapshot, None).await?;
     setup.push_str(&format!(
         "CREATE TEMP VIEW parameters AS SELECT DATE '{month}' AS month;\n"

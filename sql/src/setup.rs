@@ -177,11 +177,12 @@ pub async fn sql_surface(
             ),
             _ => continue,
         };
-        // Parts that must add up are published by their report, which allocates the remainder.
-        if evaluator
-            .catalog()
-            .get(&spec.id)
-            .is_some_and(|definition| definition.rounds_to.is_some())
+        // Parts that must add up are published where the remainder is allocated, not each by itself.
+        if !spec.breakdown.is_empty()
+            || evaluator
+                .catalog()
+                .get(&spec.id)
+                .is_some_and(|definition| definition.rounds_to.is_some())
         {
             continue;
         }

@@ -48,6 +48,7 @@ pub(crate) struct Watcher {
     runner: Runner,
     sender: Sender,
     clock: Arc<dyn Clock>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Watcher {
@@ -69,10 +70,16 @@ impl Watcher {
             language,
         )?;
         let sender = Sender::new(control, routes, Arc::clone(&clock))?;
-        Ok(Self { runner, sender, clock })
+        Ok(Self {
+            runner,
+            sender,
+            clock,
+            turn: Arc::clone(&context.alert_turn),
+        })
     }
 
     async fn once(&self) -> anyhow::Result<Vec<String>> {
+        let _turn = self.turn.lock().await;
         let report = self.runner.tick().await?;
         self.sender.deliver_due().await?;
         Ok(report.lines)
@@ -81,12 +88,20 @@ impl Watcher {
     /// Runs until `commits` ends. A failure is told and tried again: watching must not end because of it.
     pub(crate) async fn run(self, mut commits: watch::Receiver<u64>) {
         loop {
-            match self.runner.tick().await {
-                Ok(report) => report.lines.iter().for_each(|line| tracing::info!("{line}")),
-                Err(error) => tracing::error!("rules could not be evaluated: {error}"),
+            {
+                let _turn = self.turn.lock().await;
+                match self.runner.tick().await {
+                    Ok(report) => report.lines.iter().for_each(|line| tracing::info!("{line}")),
+                    Err(error) => tracing::error!("rules could not be evaluated: {error}"),
+                }
             }
+            // A new day needs no commit: whatever else is waited for, the rules are looked at again in a minute.
+            let look_again = tokio::time::Instant::now() + Duration::from_secs(60);
             loop {
-                let wait = match self.sender.deliver_due().await {
+                let turn = self.turn.lock().await;
+                let delivered = self.sender.deliver_due().await;
+                drop(turn);
+                let wait = match delivered {
                     Ok(Some(next)) => (next - self.clock.now())
                         .to_std()
                         .unwrap_or(Duration::ZERO)
@@ -97,11 +112,12 @@ impl Watcher {
                         Duration::from_secs(5)
                     }
                 };
-                // A commit, or the time of the next delivery, whichever comes first; a new day needs no commit.
+                // A commit, the next delivery or the minute, whichever comes first.
+                let wait = wait.min(look_again.saturating_duration_since(tokio::time::Instant::now()));
                 match tokio::time::timeout(wait, commits.changed()).await {
                     Ok(Ok(())) => break,
                     Ok(Err(_)) => return,
-                    Err(_) if wait == Duration::from_secs(60) => break,
+                    Err(_) if tokio::time::Instant::now() >= look_again => break,
                     Err(_) => {}
                 }
             }
@@ -115,17 +131,21 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         Action::Run { once } => {
             // Two watchers would both decide: the owner of the home is the one that watches.
             let _owner = context.own(&home)?;
+            if context.owner.is_some() && !once {
+                anyhow::ensure!(
+                    context.watching,
+                    "this home is served without --with-alerts: nobody watches its rules"
+                );
+                console.note(
+                    "the process that serves this home watches the rules; `alerts run --once` asks it to look now",
+                );
+                return Ok(0);
+            }
             let watcher = Watcher::start(context).await?;
             if once {
                 for line in watcher.once().await? {
                     console.note(&line);
                 }
-                return Ok(0);
-            }
-            if context.owner.is_some() {
-                console.note(
-                    "the process that serves this home watches the rules; `alerts run --once` asks it to look now",
-                );
                 return Ok(0);
             }
             let (changed, commits) = watch::channel(0_u64);

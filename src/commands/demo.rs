@@ -145,6 +145,12 @@ async fn stage(
     context: &Context,
     console: &dyn Console,
 ) -> anyhow::Result<u8> {
+    let now = context.clock.now();
+    anyhow::ensure!(
+        now - manifest.until < chrono::TimeDelta::hours(36),
+        "the demo company of this home ends on {}; name an empty folder with --home and make a new one, so that there is a last week to spoil",
+        manifest.until.date_naive()
+    );
     let incident = match staged {
         Staged::RevenueDrop => Incident::RevenueDrop,
         Staged::RevenueRecovery => Incident::RevenueRecovery,

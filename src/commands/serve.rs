@@ -30,6 +30,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         .map_err(|error| anyhow::anyhow!("{error}; a home is served once (ask the one that serves it, or end it)"))?;
     let context = Context {
         owner: Some(Arc::new(owner)),
+        watching: arguments.with_alerts,
         ..context.clone()
     };
     let evaluator = Arc::new(context.evaluator()?);
@@ -56,9 +57,13 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     Ok(0)
 }
 
-/// Tells boards and rules of every commit, and has the second engine prove each snapshot behind them.
+/// Tells boards and rules of every commit, and has the second engine prove the newest snapshot behind them: a commit that
+/// lands while a proof is running is told at once and proved next.
 fn watch_commits(evaluator: Arc<Evaluator>, changed: watch::Sender<u64>) -> watch::Receiver<u64> {
     let (landed, landings) = watch::channel(0_u64);
+    let (to_prove, newest) = watch::channel(None::<Snapshot>);
+    let changed = Arc::new(changed);
+    tokio::spawn(prove(Arc::clone(&evaluator), newest, Arc::clone(&changed)));
     tokio::spawn(async move {
         let mut ticker = tokio::time::interval(std::time::Duration::from_millis(LOOK_MILLIS));
         let mut known = String::new();
@@ -72,26 +77,36 @@ fn watch_commits(evaluator: Arc<Evaluator>, changed: watch::Sender<u64>) -> watc
                 }
             };
             let id = snapshot.id(&[]);
-            if id == known {
-                continue;
+            if id != known {
+                known = id;
+                landed.send_modify(|count| *count += 1);
+                changed.send_modify(|count| *count += 1);
+                to_prove.send_replace(Some(snapshot));
             }
-            known = id;
-            landed.send_modify(|count| *count += 1);
-            changed.send_modify(|count| *count += 1);
-            let proving = Arc::clone(&evaluator);
-            match verify(&proving, &snapshot, None, &|_, _, _| {}).await {
-                Ok(found) if found.holds() => {
-                    tracing::info!("{} metrics checked by both engines, no difference", found.metrics)
-                }
-                Ok(found) => tracing::error!(
-                    "{} differences, {} byte faults: see `atalaya verify`",
-                    found.differences.len(),
-                    found.byte_faults.len()
-                ),
-                Err(error) => tracing::warn!("figures stay unproved: {error}"),
-            }
-            changed.send_modify(|count| *count += 1);
         }
     });
     landings
+}
+
+async fn prove(
+    evaluator: Arc<Evaluator>,
+    mut newest: watch::Receiver<Option<Snapshot>>,
+    changed: Arc<watch::Sender<u64>>,
+) {
+    while newest.changed().await.is_ok() {
+        let Some(snapshot) = newest.borrow_and_update().clone() else {
+            continue;
+        };
+        match verify(&evaluator, &snapshot, None, &|_, _, _| {}).await {
+            Ok(found) if found.holds() => {
+                tracing::info!("{} metrics checked by both engines, no difference", found.metrics)
+            }
+            Ok(found) => {
+                let (differences, faults) = (found.differences.len(), found.byte_faults.len());
+                tracing::error!("{differences} differences, {faults} byte faults: see `atalaya verify`");
+            }
+            Err(error) => tracing::warn!("figures stay unproved: {error}"),
+        }
+        changed.send_modify(|count| *count += 1);
+    }
 }

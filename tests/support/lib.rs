@@ -82,9 +82,9 @@ impl Home {
         }
     }
 
-    /// The home's folder.
+    /// The home's folder, with letters that a careless address would escape.
     pub fn path(&self) -> PathBuf {
-        self.dir.path().join("home")
+        self.dir.path().join("casa ñ #1")
     }
 
     /// A file beside the home, with this content.

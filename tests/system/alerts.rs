@@ -207,6 +207,16 @@ async fn an_unfinished_day_and_exactly_ten_percent_fire_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_night_before_the_morning_s_import_is_not_a_drop() {
+    let (vendor, address) = start(vec![]).await;
+    let home = company(100_000);
+    // The 16th has ended with a single cent, because nothing has landed since its morning.
+    once(&home, &address, "2026-03-17T00:30:00Z").await;
+    assert!(vendor.received.lock().unwrap().is_empty());
+    assert!(home.run(&["alerts", "status"]).err.contains("revenue_drop: ok"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_route_without_an_address_keeps_its_alerts() {
     let (vendor, address) = start(vec![]).await;
     let home = company(50_000);
@@ -231,6 +241,7 @@ async fn killed_between_decision_and_delivery_the_page_still_arrives_once() {
         .unwrap();
     // The decision is made when the vendor holds the request; it never answers, and the process dies.
     while events(&vendor).is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "the watcher ended before it asked");
         tokio::task::yield_now().await;
     }
     child.kill().unwrap();
@@ -241,6 +252,9 @@ async fn killed_between_decision_and_delivery_the_page_still_arrives_once() {
     recover(&home);
     once(&home, &address, "2026-03-16T10:03:00Z").await;
     once(&home, &address, "2026-03-16T10:04:00Z").await;
-    let delivered: Vec<_> = events(&vendor).into_iter().filter(|(status, _)| *status == 202).collect();
+    let delivered: Vec<_> = events(&vendor)
+        .into_iter()
+        .filter(|(status, _)| *status == 202)
+        .collect();
     assert_eq!(delivered, [(202, "trigger".to_owned()), (202, "resolve".into())]);
 }

@@ -21,7 +21,9 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
         run_cargo_build,
     )?;
     let home = home();
-    let program = root().join("target/debug/atalaya");
+    let program = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), PathBuf::from)
+        .join("debug/atalaya");
     step(
         "the demo company",
         "a course, a marketing SaaS and a document generator, three years old",

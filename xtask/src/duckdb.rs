@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
-use crate::step::{has, output, root, run, step, tools};
+use crate::step::{has, install_packages, output, run, step, tools};
 
 const PACKAGE: &str = "@duckdb/node-bindings-linux-x64";
 const VERSION: &str = "1.5.6-r.1";
@@ -60,13 +60,18 @@ fn fetch(archive: &std::path::Path) -> anyhow::Result<()> {
         return Ok(());
     }
     if has("curl") {
-        let url = format!("https://registry.npmjs.org/{PACKAGE}/-/node-bindings-linux-x64-{VERSION}.tgz");
-        return run(Command::new("curl")
-            .args(["-fsSL", "--retry", "3", "-o"])
-            .arg(archive)
-            .arg(url));
+        return download(archive);
     }
-    bail!("neither npm nor curl is here to fetch it: apt-get install -y curl")
+    install_packages(&["curl", "ca-certificates"], "curl, to fetch it")?;
+    download(archive)
+}
+
+fn download(archive: &std::path::Path) -> anyhow::Result<()> {
+    let url = format!("https://registry.npmjs.org/{PACKAGE}/-/node-bindings-linux-x64-{VERSION}.tgz");
+    run(Command::new("curl")
+        .args(["-fsSL", "--retry", "3", "-o"])
+        .arg(archive)
+        .arg(url))
 }
 
 fn unpack(archive: &[u8]) -> anyhow::Result<Vec<u8>> {
@@ -97,6 +102,5 @@ pub(crate) fn build_worker() -> anyhow::Result<()> {
                 .env("DUCKDB_LIB_DIR", tools().join("duckdb")))
         },
     )?;
-    let _ = root();
     Ok(())
 }

@@ -23,6 +23,6 @@ WITH first_order AS (
 )
 SELECT m.period_start, q.period_index - m.period_index AS age, COUNT(DISTINCT o.customer_id) AS value
 FROM members m
-JOIN order_values o ON o.customer_id = m.customer_id
+JOIN order_values o ON o.customer_id = m.customer_id AND o.order_type <> 'refund'
 JOIN periods q ON q.period_start = o.period_start AND q.period_index >= m.period_index
 GROUP BY m.period_start, q.period_index - m.period_index

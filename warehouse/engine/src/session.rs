@@ -55,7 +55,7 @@ impl EngineSession {
         table: Option<&TableSnapshot>,
     ) -> Result<(), EngineError> {
         let files = table.map(|table| table.files.as_slice()).unwrap_or_default();
-        let table = FileListTable::new(schema, files);
+        let table = FileListTable::new(schema, files)?;
         self.context
             .register_table(format!("{RAW_PREFIX}{name}"), Arc::new(table))?;
         Ok(())

@@ -15,6 +15,7 @@ use datafusion::{
         table_schema::TableSchema,
     },
     logical_expr::{Expr, TableProviderFilterPushDown},
+    object_store::{ObjectMeta, path::Path},
     physical_plan::{ExecutionPlan, empty::EmptyExec, project_schema},
 };
 
@@ -27,15 +28,27 @@ pub(crate) struct FileListTable {
 }
 
 impl FileListTable {
-    pub(crate) fn new(schema: SchemaRef, files: &[DataFile]) -> Self {
+    pub(crate) fn new(schema: SchemaRef, files: &[DataFile]) -> Result<Self> {
         let files = files
             .iter()
-            .map(|file| PartitionedFile::new(file.path.to_string_lossy().into_owned(), file.size_bytes))
-            .collect();
-        Self {
+            .map(|file| {
+                // Not from text: that would escape the letters of a path a second time.
+                let location = Path::from_absolute_path(&file.path)?;
+                let last_modified = chrono::DateTime::UNIX_EPOCH;
+                let meta = ObjectMeta {
+                    location,
+                    last_modified,
+                    size: file.size_bytes,
+                    e_tag: None,
+                    version: None,
+                };
+                Ok(PartitionedFile::new_from_meta(meta))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
             schema: TableSchema::from(schema),
             files,
-        }
+        })
     }
 }
 

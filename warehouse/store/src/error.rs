@@ -18,6 +18,9 @@ pub enum StoreError {
     /// There is no home in this folder; create one by importing into it.
     #[error("{} is not a home: it has no home.toml. `atalaya --home DIR import ...` or `demo` creates one", .0.display())]
     NotAHome(PathBuf),
+    /// The folder's name cannot be used; the operator must choose another.
+    #[error("{}: the path of a home may not hold \"%\", which the table format would decode", .0.display())]
+    BadPath(PathBuf),
     /// Another process owns the home. Trying again helps when it has ended.
     #[error("{} is in use by another process (it holds {})", home.display(), lock.display())]
     Owned {

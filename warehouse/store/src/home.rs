@@ -37,6 +37,7 @@ impl Home {
             return Err(StoreError::NotAHome(dir.to_owned()));
         }
         let dir = dir.canonicalize().map_err(StoreError::io("open", dir))?;
+        check_path(&dir)?;
         let settings = load_settings(Some(&file), |name| std::env::var(name).ok())?;
         Ok(Self { dir, settings })
     }
@@ -44,6 +45,7 @@ impl Home {
     /// Opens a home, creating it with `settings` (TOML text; the defaults when absent) if the folder has none.
     pub fn open_or_create(dir: &Path, settings: Option<&str>) -> Result<Self, StoreError> {
         if !dir.join(SETTINGS_FILE).is_file() {
+            check_path(dir)?;
             create_dir(dir)?;
             let text = settings.unwrap_or(crate::settings::DEFAULTS);
             write_atomically(&dir.join(SETTINGS_FILE), text.as_bytes())?;
@@ -120,7 +122,11 @@ impl Home {
             .iter()
             .map(|kind| kind.name())
             .chain([DEAD_LETTERS])
-            .filter(|name| self.table_dir(name).join("_delta_log").is_dir())
+            .filter(|name| {
+                self.table_dir(name)
+                    .join(format!("_delta_log/{:020}.json", 0))
+                    .is_file()
+            })
             .map(str::to_owned)
             .collect()
     }
@@ -150,6 +156,15 @@ impl Home {
     }
 }
 
+/// delta-rs decodes the address of a table once too often: `%20` in a folder's name would become a blank.
+fn check_path(dir: &Path) -> Result<(), StoreError> {
+    if dir.to_string_lossy().contains('%') {
+        Err(StoreError::BadPath(dir.to_owned()))
+    } else {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +173,15 @@ mod tests {
     fn a_folder_without_settings_is_no_home() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(Home::open(dir.path()), Err(StoreError::NotAHome(_))));
+    }
+
+    #[test]
+    fn a_path_that_would_be_decoded_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            Home::open_or_create(&dir.path().join("a%20b"), None),
+            Err(StoreError::BadPath(_))
+        ));
     }
 
     #[test]

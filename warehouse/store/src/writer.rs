@@ -29,6 +29,8 @@ use crate::{
 
 /// Rows sorted and written at a time: bounds the memory of an import of any size.
 const RUN_ROWS: usize = 400_000;
+/// ... and bytes, where rows are long.
+const RUN_BYTES: usize = 256 << 20;
 /// Rows of a row group; DuckDB works on one row group per thread.
 const ROW_GROUP_ROWS: usize = 131_072;
 
@@ -43,6 +45,7 @@ pub struct TableWriter {
     schema: SchemaRef,
     pending: Vec<RecordBatch>,
     pending_rows: usize,
+    pending_bytes: usize,
     adds: Vec<Add>,
     now: DateTime<Utc>,
 }
@@ -58,6 +61,7 @@ impl TableWriter {
             schema,
             pending: Vec::new(),
             pending_rows: 0,
+            pending_bytes: 0,
             adds: Vec::new(),
             now,
         }
@@ -66,8 +70,9 @@ impl TableWriter {
     /// Takes rows; writes them when enough have come together.
     pub fn push(&mut self, batch: RecordBatch) -> Result<(), StoreError> {
         self.pending_rows += batch.num_rows();
+        self.pending_bytes += batch.get_array_memory_size();
         self.pending.push(batch);
-        if self.pending_rows >= RUN_ROWS {
+        if self.pending_rows >= RUN_ROWS || self.pending_bytes >= RUN_BYTES {
             self.flush()
         } else {
             Ok(())
@@ -87,6 +92,7 @@ impl TableWriter {
         let rows = concat_batches(&self.schema, &self.pending)?;
         self.pending.clear();
         self.pending_rows = 0;
+        self.pending_bytes = 0;
         let sorted = sort(&rows, self.layout)?;
         match self.layout {
             TableLayout::Landed => {
