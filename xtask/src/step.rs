@@ -34,6 +34,7 @@ pub(crate) fn step<T>(what: &str, why: &str, run: impl FnOnce() -> anyhow::Resul
 /// Runs a command, its output going where ours goes.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let shown = shown(command);
+    forget_outer_cargo(command);
     let status = command
         .current_dir(root())
         .stdin(Stdio::null())
@@ -60,6 +61,26 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Build scripts (ring's, for one) run again when these change, and all that stands on them is compiled again: what the
+/// outer `cargo run` says of xtask itself must not reach the inner cargo.
+fn forget_outer_cargo(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY_",
+        ]
+        .iter()
+        .any(|start| text.starts_with(start))
+        {
+            command.env_remove(&name);
+        }
+    }
 }
 
 /// Whether a program can be started.
