@@ -77,7 +77,7 @@ fn a_missing_rate_is_an_error_that_names_currency_and_day() {
     let home = company();
     let states = home.file(
         "more.csv",
-        "customer_id,subscription_id,item_id,status,unit_price,currency,interval,valid_from\ndan,s9,i9,active,10,MXN,month,2026-01-20T10:00:00Z\n",
+        "customer_id,subscription_id,item_id,status,unit_price,currency,interval,valid_from\ndan,s9,i9,active,10,MXN,month,2026-02-20T10:00:00Z\n",
     );
     home.import(&states, "subscriptions");
     let said = home.run(&["metric", "mrr", "--from", "2026-02-01", "--to", "2026-03-01"]);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use datafusion::{
     arrow::{
         array::{Array, AsArray},
-        datatypes::{DataType, Int64Type},
+        datatypes::DataType,
     },
     common::{Result, exec_err},
     logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility},
@@ -49,7 +49,6 @@ impl ScalarUDFImpl for Require {
             let first = (0..values.len()).find(|&row| values.is_null(row)).unwrap_or(0);
             return exec_err!("{}", messages.value(first));
         }
-        let _ = values.as_primitive::<Int64Type>();
         Ok(ColumnarValue::Array(Arc::clone(&values)))
     }
 }
