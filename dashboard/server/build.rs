@@ -4,7 +4,7 @@
 use std::{fmt::Write as _, path::Path};
 
 fn main() {
-    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/dist");
+    let dist = Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("CARGO_MANIFEST_DIR")).join("../web/dist");
     println!("cargo:rerun-if-changed={}", dist.display());
     println!("cargo:rerun-if-changed={}", dist.join("stamp").display());
     let mut code = String::from("pub(crate) const ASSETS: &[Asset] = &[\n");

@@ -118,7 +118,7 @@ pub async fn import_file(
         // Read by another delimiter it is another import: the first may have buried every row.
         app_id += &format!(":{delimiter}");
     }
-    let mut table = home.table(request.kind, owner).await?;
+    let mut table = home.table(request.kind, owner, now).await?;
     if table.has_transaction(&app_id).await? {
         return Ok(ImportReport {
             rows: 0,
@@ -129,7 +129,7 @@ pub async fn import_file(
         });
     }
 
-    let mut dead_table = home.dead_letter_table(owner).await?;
+    let mut dead_table = home.dead_letter_table(owner, now).await?;
     let mut run = Run::new(home, owner, &table, &dead_table, request, &content_sha256, now, zone);
     tokio::task::block_in_place(|| run.read(format, total_bytes, on_progress))?;
     let (rows, dead, first_faults) = (run.rows, run.dead, std::mem::take(&mut run.first_faults));
@@ -148,10 +148,10 @@ pub async fn import_file(
     // The dead letters go first: if the process dies between the two commits, the import is not known as done, and
     // running it again finds its dead letters in place.
     if !dead_adds.is_empty() {
-        dead_table.commit(dead_adds, &app_id, metadata.clone()).await?;
+        dead_table.commit(dead_adds, &app_id, metadata.clone(), now).await?;
         FailPoint("between_commits").pass();
     }
-    let outcome = table.commit(adds, &app_id, metadata).await?;
+    let outcome = table.commit(adds, &app_id, metadata, now).await?;
     let already_imported = outcome == CommitOutcome::AlreadyThere;
     Ok(ImportReport {
         rows,

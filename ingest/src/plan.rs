@@ -250,10 +250,14 @@ impl Plan {
         {
             return Err(fault(format!("{word:?} is not one of {}", words.join(", "))));
         }
-        if let (Value::Integer(count), "interval_count") = (&value, planned.column.name)
-            && *count < 1
+        if let (Value::Integer(number), Some((least, most))) = (&value, self.kind.allowed_range(planned.column.name))
+            && !(least..=most).contains(number)
         {
-            return Err(fault(format!("{count} is not a count of at least 1")));
+            let range = match (least, most) {
+                (least, i64::MAX) => format!("at least {least}"),
+                (least, most) => format!("between {least} and {most}"),
+            };
+            return Err(fault(format!("{number} is not {range}")));
         }
         Ok(Some(value))
     }

@@ -144,18 +144,20 @@ async fn replay_group(
     }
     let app_id = format!("replay:{}", file::hex(&identity.finalize()));
     let landed_on = calendar::day_of(zone, now);
-    let mut table = home.table(kind, owner).await?;
+    let mut table = home.table(kind, owner, now).await?;
     let mut writer = TableWriter::new(&table, table_schema(kind), now, landed_on);
     writer.push(builder.take()?)?;
-    table.commit(writer.finish()?, &app_id, HashMap::new()).await?;
+    table.commit(writer.finish()?, &app_id, HashMap::new(), now).await?;
 
     // The rows first, the marks second: dying between them leaves the letters "dead", and replaying them again finds
     // the rows committed under the same identity.
-    let mut dead_table = home.dead_letter_table(owner).await?;
+    let mut dead_table = home.dead_letter_table(owner, now).await?;
     let marks = dead_letter_batch(&replayed)?;
     let mut writer = TableWriter::new(&dead_table, marks.schema(), now, landed_on);
     writer.push(marks)?;
-    dead_table.commit(writer.finish()?, &app_id, HashMap::new()).await?;
+    dead_table
+        .commit(writer.finish()?, &app_id, HashMap::new(), now)
+        .await?;
     report.landed += replayed.len() as u64;
     Ok(())
 }

@@ -20,7 +20,7 @@ fn collect(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
 }
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../definitions");
+    let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("CARGO_MANIFEST_DIR")).join("../definitions");
     let mut found = Vec::new();
     collect(&root, &mut found);
     let mut code = String::from("pub(crate) const EMBEDDED: &[(&str, &str)] = &[\n");

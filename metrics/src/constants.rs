@@ -10,6 +10,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 /// A value of a constant table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cell {
+    /// No value.
+    Null,
     /// Text.
     Text(String),
     /// A whole number.
@@ -92,6 +94,7 @@ impl ConstantTable {
                     let cells: Vec<String> = row
                         .iter()
                         .map(|cell| match cell {
+                            Cell::Null => "NULL".to_owned(),
                             Cell::Text(text) => format!("'{}'", text.replace('\'', "''")),
                             Cell::Integer(number) => number.to_string(),
                             Cell::Date(day) => format!("DATE '{day}'"),

@@ -16,6 +16,14 @@ pub enum MetricsError {
     /// The definitions are wrong; their author must mend them.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// A policy file is wrong; its author must mend it.
+    #[error("{place}: {reason}")]
+    Policy {
+        /// The file or preset, and the field where one is at fault.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The engine could not answer; see the inner error for whether a retry helps.
     #[error("{metric}: {source}")]
     Engine {
@@ -42,7 +50,7 @@ impl From<&MetricsError> for MetricReadError {
         let text = error.to_string();
         match error {
             MetricsError::UnknownMetric(_) | MetricsError::Query(_) => Self::BadQuery(text),
-            MetricsError::Catalog(_) | MetricsError::Contract { .. } => Self::Data(text),
+            MetricsError::Catalog(_) | MetricsError::Contract { .. } | MetricsError::Policy { .. } => Self::Data(text),
             MetricsError::Engine {
                 source: EngineError::Query(_),
                 ..

@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use arrow::{
     array::{Array, AsArray},
@@ -7,13 +10,14 @@ use arrow::{
 use atalaya_catalog::Catalog;
 use atalaya_engine::{EngineError, EngineSession};
 use atalaya_model::{
-    BoxFuture, Clock, Grain, KnownBy, MetricReadError, MetricReader, MetricSpec, Proof, ProofState, Series, SeriesQuery,
+    BoxFuture, Clock, Grain, Kind, KnownBy, MetricReadError, MetricReader, MetricSpec, Period, Proof, ProofState,
+    Series, SeriesQuery,
 };
 use atalaya_store::{Home, Snapshot, table_schema};
 use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::{EvaluationPlan, MetricsError, Policy, ProofKey, Proofs, Rows, series_from_rows};
+use crate::{EvaluationPlan, MetricsError, POLICY_FILE, Policy, ProofKey, Proofs, Rows, series_from_rows};
 
 /// Computes metrics on DataFusion.
 pub struct Evaluator {
@@ -21,18 +25,36 @@ pub struct Evaluator {
     catalog: Catalog,
     clock: Arc<dyn Clock>,
     proofs: Proofs,
+    policy: Policy,
 }
 
 impl Evaluator {
-    /// An evaluator over a home with the definitions that come with Atalaya.
+    /// An evaluator over a home with the definitions that come with Atalaya, under the home's own policy.
     pub fn new(home: Home, clock: Arc<dyn Clock>) -> Result<Self, MetricsError> {
         let proofs = Proofs::new(home.component_dir("proofs")?);
+        let path = home.dir().join(POLICY_FILE);
+        let place = path.display().to_string();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                let reason = format!("cannot be read: {error}");
+                return Err(MetricsError::Policy { place, reason });
+            }
+        };
+        let policy = Policy::of_home(text.as_deref().map(|text| (place.as_str(), text)), home.settings())?;
         Ok(Self {
             home,
             catalog: Catalog::embedded()?,
             clock,
             proofs,
+            policy,
         })
+    }
+
+    /// The same under another policy.
+    pub fn under(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// The definitions.
@@ -56,8 +78,8 @@ impl Evaluator {
     }
 
     /// The policy in force.
-    pub fn policy(&self) -> Policy {
-        Policy::of(self.home.settings())
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Plans a query at the clock's now.
@@ -65,15 +87,15 @@ impl Evaluator {
         EvaluationPlan::new(
             &self.catalog,
             self.home.settings(),
-            &self.policy(),
+            &self.policy,
             query,
             self.clock.now(),
         )
     }
 
-    /// What a plan's proof is called on a snapshot.
-    pub fn proof_key(&self, metric: &str, plan: &EvaluationPlan, snapshot: &Snapshot) -> ProofKey {
-        let names: Vec<&str> = plan.kinds.iter().map(|kind| kind.name()).collect();
+    /// What the proof of a metric that reads these kinds is called on a snapshot.
+    pub fn proof_key(&self, metric: &str, kinds: &[Kind], snapshot: &Snapshot) -> ProofKey {
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
         let definition_hash = self
             .catalog
             .get(metric)
@@ -81,6 +103,7 @@ impl Evaluator {
             .unwrap_or_default();
         let mut inputs = Sha256::new();
         inputs.update(serde_json::to_vec(self.home.settings()).unwrap_or_default());
+        inputs.update(self.policy.hash());
         for name in &names {
             for file in snapshot.tables.get(*name).into_iter().flat_map(|table| &table.files) {
                 inputs.update(file.sha256.as_bytes());
@@ -124,7 +147,7 @@ impl Evaluator {
             let (_, batches) = session.query(select).await.map_err(engine)?;
             failures.extend(read_violations(id, &batches));
         }
-        let key = self.proof_key(&query.metric, &plan, snapshot);
+        let key = self.proof_key(&query.metric, &plan.kinds, snapshot);
         let verdict = self.proofs.get(&key);
         if let Some(verdict) = &verdict {
             failures.extend(verdict.differences.iter().cloned());
@@ -143,12 +166,51 @@ impl Evaluator {
             proof: Proof {
                 state,
                 definition_hash: key.definition_hash,
+                policy: self.policy.id(),
                 snapshot: key.snapshot,
                 failures,
             },
             fresh_at: fresh_at(&session, &plan).await.map_err(engine)?,
             evaluated_at: plan.now,
         })
+    }
+
+    /// What violates the identities of some metrics over given periods, one line each.
+    pub async fn violations(
+        &self,
+        metrics: &[&str],
+        periods: &[Period],
+        snapshot: &Snapshot,
+    ) -> Result<Vec<String>, MetricsError> {
+        let ids: BTreeSet<&str> = metrics
+            .iter()
+            .filter_map(|id| self.catalog.get(id))
+            .flat_map(|definition| definition.identities.iter().map(String::as_str))
+            .collect();
+        let ids: Vec<&str> = ids.into_iter().collect();
+        let settings = self.home.settings();
+        let now = self.clock.now();
+        let plan = EvaluationPlan::for_definitions(
+            &self.catalog,
+            settings,
+            &self.policy,
+            &ids,
+            &[],
+            periods,
+            KnownBy::Atalaya,
+            now,
+        )?;
+        let session = self.session(&plan, snapshot).await?;
+        let mut found = Vec::new();
+        for id in ids {
+            let asked = session.query(&format!("SELECT * FROM {id} LIMIT 20")).await;
+            let (_, batches) = asked.map_err(|source| MetricsError::Engine {
+                metric: id.to_owned(),
+                source,
+            })?;
+            found.extend(read_violations(id, &batches));
+        }
+        Ok(found)
     }
 
     /// The specification of a metric.

@@ -1,6 +1,7 @@
 //! Evaluates definitions on a pinned snapshot: one plan, which both engines run; one way from rows to published figures.
 #![deny(missing_docs)]
 
+mod compare;
 mod constants;
 mod error;
 mod evaluator;
@@ -9,12 +10,15 @@ mod policy;
 mod proofs;
 mod records;
 mod series;
+mod witness;
 
+pub use compare::{Comparison, GapPart};
 pub use constants::{Cell, ConstantTable};
 pub use error::MetricsError;
 pub use evaluator::Evaluator;
 pub use plan::{EvaluationPlan, View};
-pub use policy::Policy;
+pub use policy::{CancelCountsUntil, DiscountDuration, FullDiscount, FxMode, POLICY_FILE, Policy, StartCountsFrom};
 pub use proofs::{ProofKey, Proofs, Verdict};
 pub use records::{known_columns, known_view, known_view_name};
 pub use series::{Rows, series_from_rows};
+pub use witness::{Testimony, rules};

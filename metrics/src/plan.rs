@@ -78,8 +78,7 @@ impl EvaluationPlan {
             query.known_by,
             now,
         )?;
-        plan.dimensions = query.by.iter().chain(&definition.spec.breakdown).cloned().collect();
-        plan.select = select(definition, &plan.dimensions);
+        (plan.dimensions, plan.select) = Self::question(definition, &query.by);
         plan.identities = definition
             .identities
             .iter()
@@ -90,6 +89,13 @@ impl EvaluationPlan {
             .as_ref()
             .map(|id| format!("SELECT period_start, opening_micros, closing_micros FROM {id}"));
         Ok(plan)
+    }
+
+    /// The dimensions of a definition's answer split by `by`, and the `SELECT` that reads it.
+    pub fn question(definition: &Definition, by: &[String]) -> (Vec<String>, String) {
+        let dimensions: Vec<String> = by.iter().chain(&definition.spec.breakdown).cloned().collect();
+        let select = select(definition, &dimensions);
+        (dimensions, select)
     }
 
     /// The views and tables under which `ids` can be read, without a question yet.
@@ -188,7 +194,11 @@ fn constants(
         .collect();
 
     let mut day_rows = Vec::new();
-    let mut rate_days: BTreeSet<NaiveDate> = boundaries.iter().map(|at| rate_on(*at)).collect();
+    let mut rate_days: BTreeSet<NaiveDate> = boundaries
+        .iter()
+        .map(|at| rate_on(*at))
+        .chain(policy.fx_constant_on)
+        .collect();
     for period in periods {
         let mut day = period.start_on;
         while day < period.end_on {

@@ -12,5 +12,5 @@ pub use error::SqlError;
 pub use export::{to_csv, to_parquet, to_xlsx};
 pub use report::{Report, reports, run_report};
 pub use setup::{sql_surface, worker_setup};
-pub use verify::{Verification, verify};
+pub use verify::{Verification, compare_engines, verify};
 pub use worker::{Answer, Request, Worker};

@@ -63,9 +63,36 @@ pub fn worker_setup(plan: &EvaluationPlan, snapshot: &Snapshot) -> (Vec<String>,
     }
     for view in &plan.views {
         let what = if view.materialise { "TEMP TABLE" } else { "TEMP VIEW" };
-        let _ = writeln!(setup, "CREATE {what} {} AS {};", view.name, view.sql);
+        let sql = windowed_sums(&view.sql);
+        let _ = writeln!(setup, "CREATE {what} {} AS {sql};", view.name);
     }
     (files, setup)
+}
+
+/// `money_sum(x) OVER (...)` as DuckDB has it: a macro cannot be a window function, its `sum` can, and the definition
+/// casts the result to BIGINT, where what does not fit is an error.
+fn windowed_sums(sql: &str) -> String {
+    const NAME: &str = "money_sum(";
+    let mut out = String::with_capacity(sql.len());
+    let mut rest = sql;
+    while let Some(start) = rest.find(NAME) {
+        let inside = &rest[start + NAME.len()..];
+        let mut depth = 1;
+        let end = inside.find(|sign: char| {
+            match sign {
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        });
+        let is_window = end.is_some_and(|end| inside[end + 1..].trim_start().starts_with("OVER"));
+        out.push_str(&rest[..start]);
+        out.push_str(if is_window { "sum(" } else { NAME });
+        rest = inside;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// The first local day of which a home has a record, when it has any.
@@ -80,7 +107,7 @@ pub(crate) async fn first_day(
     let mut plan = EvaluationPlan::for_definitions(
         evaluator.catalog(),
         settings,
-        &evaluator.policy(),
+        evaluator.policy(),
         &ids,
         &[],
         &[],
@@ -145,7 +172,7 @@ pub async fn sql_surface(
     let mut plan = EvaluationPlan::for_definitions(
         evaluator.catalog(),
         settings,
-        &evaluator.policy(),
+        evaluator.policy(),
         &ids,
         &[],
         &periods,

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use atalaya_metrics::{Evaluator, MetricsError, Rows, Verdict};
-use atalaya_model::{Grain, KnownBy, MetricSpec, SeriesQuery, calendar};
+use atalaya_metrics::{EvaluationPlan, Evaluator, MetricsError, Rows, Testimony, Verdict};
+use atalaya_model::{Grain, Kind, KnownBy, MetricSpec, Period, calendar};
 use atalaya_store::{ByteFault, Snapshot, check_bytes};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
@@ -20,17 +20,27 @@ pub struct Verification {
     pub cells: usize,
     /// Differences, one line each: metric, period, dimensions, both values.
     pub differences: Vec<String>,
+    /// What the witness found.
+    pub testimony: Testimony,
 }
 
 impl Verification {
-    /// Whether bytes and engines agree.
+    /// Whether bytes, engines and witness agree.
     pub fn holds(&self) -> bool {
-        self.byte_faults.is_empty() && self.differences.is_empty()
+        self.byte_faults.is_empty() && self.differences.is_empty() && self.testimony.differences.is_empty()
     }
 }
 
-/// Checks the bytes of a snapshot and compares every metric, cell by cell, between the engines. Verdicts are kept, so
-/// that every surface can show them.
+/// Questions that share their views: a range, a grain, at most one dimension, and the metrics that can be asked so.
+struct Round<'a> {
+    grain: Grain,
+    by: Vec<String>,
+    periods: Vec<Period>,
+    specs: Vec<&'a MetricSpec>,
+}
+
+/// Checks the bytes of a snapshot, compares every metric, cell by cell, between the engines, and has the witness recompute
+/// customers from their records. Verdicts are kept, so that every surface can show them.
 pub async fn verify(
     evaluator: &Evaluator,
     snapshot: &Snapshot,
@@ -56,118 +66,255 @@ pub async fn verify(
         }
     };
     let unreadable = first.is_none() && !found.differences.is_empty();
-    let mut fed: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (index, spec) in specs.iter().enumerate() {
-        on_metric(&spec.id, index, specs.len());
-        let mut differences = Vec::new();
-        for query in queries(evaluator, spec, first, as_of)? {
-            let plan = evaluator.plan(&query)?;
-            for kind in &plan.kinds {
-                let names = fed.entry(kind.name().to_owned()).or_default();
-                if names.last() != Some(&spec.id) {
-                    names.push(spec.id.clone());
-                }
-            }
-            match compare(evaluator, &worker, snapshot, spec, &query).await {
-                Ok((cells, different)) => {
-                    found.cells += cells;
-                    differences.extend(different);
-                }
-                Err(error) => differences.push(format!("{} by {}: {error}", spec.id, query.grain)),
-            }
+    let now = as_of.map_or(now, |as_of| as_of.min(now));
+    let rounds = rounds(evaluator, &specs, first, now)?;
+    let mut by_metric: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (index, round) in rounds.iter().enumerate() {
+        let what = round.by.first().map_or(round.grain.name(), String::as_str);
+        on_metric(what, index, rounds.len() + 1);
+        let (cells, differences) = run(evaluator, &worker, snapshot, round, now).await?;
+        found.cells += cells;
+        for (metric, line) in differences {
+            by_metric.entry(metric).or_default().push(line);
         }
-        found.metrics += 1;
+    }
+    on_metric("witness", rounds.len(), rounds.len() + 1);
+    if let Some(months) = rounds
+        .iter()
+        .find(|round| round.grain == Grain::Month && round.by.is_empty())
+    {
+        found.testimony = match evaluator
+            .witness(snapshot, &months.periods, as_of, KnownBy::Atalaya)
+            .await
+        {
+            Ok(testimony) => testimony,
+            Err(error) => Testimony {
+                differences: vec![format!("the witness cannot say: {error}")],
+                ..Testimony::default()
+            },
+        };
+    }
+    found.metrics = specs.len();
+    for spec in &specs {
+        let mut differences = by_metric.remove(spec.id.as_str()).unwrap_or_default();
         // A question about the past proves nothing of the present snapshot's figures.
         if as_of.is_none() && (first.is_some() || unreadable || !faults.is_empty()) {
             let mut kept = differences.clone();
             if unreadable {
                 kept.push("the range of the records cannot be read".to_owned());
             }
-            keep_verdict(evaluator, snapshot, spec, &kept, &faults)?;
+            if reads(evaluator, spec, Kind::Subscriptions) {
+                kept.extend(found.testimony.differences.iter().cloned());
+            }
+            keep_verdict(evaluator, snapshot, spec, kept, &faults)?;
         }
-        found.differences.extend(differences);
+        found.differences.append(&mut differences);
     }
     found.byte_faults = faults
         .into_iter()
-        .map(|fault| (fault.clone(), fed.get(&fault.table).cloned().unwrap_or_default()))
+        .map(|fault| {
+            let fed = specs
+                .iter()
+                .filter(|spec| Kind::parse(&fault.table).is_ok_and(|kind| reads(evaluator, spec, kind)))
+                .map(|spec| spec.id.clone())
+                .collect();
+            (fault, fed)
+        })
         .collect();
     Ok(found)
 }
 
-/// Every figure a surface may show: all months and years of the records undivided, the last weeks by day, and the last
-/// year of months by each dimension.
-fn queries(
+/// Compares some metrics between the engines over given periods, split by at most one dimension; a line for each cell that
+/// differs.
+pub async fn compare_engines(
     evaluator: &Evaluator,
-    spec: &MetricSpec,
-    first: Option<NaiveDate>,
-    as_of: Option<DateTime<Utc>>,
-) -> Result<Vec<SeriesQuery>, SqlError> {
-    let settings = evaluator.home().settings();
-    let zone = calendar::parse_zone(&settings.time_zone).map_err(MetricsError::from)?;
-    let now = as_of.unwrap_or_else(|| evaluator.clock().now());
-    let to = calendar::day_of(zone, now) + Days::new(1);
-    let first = first.unwrap_or(to - Days::new(1)).min(to - Days::new(1));
-    let query = |from: NaiveDate, grain, by: Vec<String>| SeriesQuery {
-        metric: spec.id.clone(),
-        from,
-        to,
+    snapshot: &Snapshot,
+    metrics: &[&str],
+    (grain, periods): (Grain, &[Period]),
+    by: Option<&str>,
+) -> Result<Vec<String>, SqlError> {
+    let worker = Worker::find()?;
+    let specs = evaluator
+        .catalog()
+        .metrics()
+        .filter(|spec| metrics.contains(&spec.id.as_str()))
+        .collect();
+    let round = Round {
         grain,
-        by,
-        as_of,
-        known_by: KnownBy::Atalaya,
+        by: by.into_iter().map(str::to_owned).collect(),
+        periods: periods.to_vec(),
+        specs,
     };
-    let mut queries = Vec::new();
-    for grain in [Grain::Month, Grain::Year] {
-        if spec.grains.contains(&grain) {
-            queries.push(query(first, grain, vec![]));
-        }
-    }
-    if spec.grains.contains(&Grain::Day) {
-        queries.push(query(first.max(to - Days::new(35)), Grain::Day, vec![]));
-    }
-    for dimension in &spec.dimensions {
-        queries.push(query(
-            first.max(to - Days::new(366)),
-            Grain::Month,
-            vec![dimension.clone()],
-        ));
-    }
-    Ok(queries)
+    let (_, differences) = compare(
+        evaluator,
+        &worker,
+        snapshot,
+        &round,
+        &round.specs,
+        evaluator.clock().now(),
+    )
+    .await?;
+    Ok(differences.into_iter().map(|(_, line)| line).collect())
 }
 
-async fn compare(
+fn reads(evaluator: &Evaluator, spec: &MetricSpec, kind: Kind) -> bool {
+    let known = atalaya_metrics::known_view_name(kind);
+    let mut ids = vec![spec.id.as_str()];
+    if let Some(definition) = evaluator.catalog().get(&spec.id) {
+        ids.extend(
+            definition
+                .identities
+                .iter()
+                .chain(&definition.rounds_to)
+                .map(String::as_str),
+        );
+    }
+    evaluator.catalog().base_tables(&ids).contains(&known.as_str())
+}
+
+/// Every figure a surface may show: all months and years of the records undivided, the last weeks by day, and the last
+/// year of months by each dimension.
+fn rounds<'a>(
+    evaluator: &Evaluator,
+    specs: &[&'a MetricSpec],
+    first: Option<NaiveDate>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Round<'a>>, SqlError> {
+    let settings = evaluator.home().settings();
+    let zone = calendar::parse_zone(&settings.time_zone).map_err(MetricsError::from)?;
+    let to = calendar::day_of(zone, now) + Days::new(1);
+    let first = first.unwrap_or(to - Days::new(1)).min(to - Days::new(1));
+    let round = |grain: Grain, from: NaiveDate, dimension: Option<&String>| -> Result<Round<'a>, SqlError> {
+        let mut periods = calendar::periods(zone, settings.week_start, grain, from, to).map_err(MetricsError::from)?;
+        periods.retain(|period| period.starts_at < now);
+        Ok(Round {
+            grain,
+            by: dimension.into_iter().cloned().collect(),
+            periods,
+            specs: specs
+                .iter()
+                .filter(|spec| spec.grains.contains(&grain))
+                .filter(|spec| dimension.is_none_or(|name| spec.dimensions.contains(name)))
+                .copied()
+                .collect(),
+        })
+    };
+    let mut rounds = vec![
+        round(Grain::Month, first, None)?,
+        round(Grain::Year, first, None)?,
+        round(Grain::Day, first.max(to - Days::new(35)), None)?,
+    ];
+    let dimensions: BTreeSet<&String> = specs.iter().flat_map(|spec| &spec.dimensions).collect();
+    for dimension in dimensions {
+        rounds.push(round(Grain::Month, first.max(to - Days::new(366)), Some(dimension))?);
+    }
+    rounds.retain(|round| !round.specs.is_empty());
+    Ok(rounds)
+}
+
+/// Differences, each with its metric.
+type Differences<'a> = Vec<(&'a str, String)>;
+
+/// Both engines answer a round. Where its views cannot be set up (one metric's data may stop all), each metric is asked
+/// alone, so that only those which have no answer say so.
+async fn run<'a>(
     evaluator: &Evaluator,
     worker: &Worker,
     snapshot: &Snapshot,
-    spec: &MetricSpec,
-    query: &SeriesQuery,
-) -> Result<(usize, Vec<String>), SqlError> {
-    let plan = evaluator.plan(query)?;
-    let engine = |source| MetricsError::Engine {
-        metric: spec.id.clone(),
-        source,
-    };
-    let session = evaluator.session(&plan, snapshot).await?;
-    let (_, ours) = session.query(&plan.select).await.map_err(engine)?;
-    let ours = Rows::read(spec, plan.dimensions.len(), &ours)?;
+    round: &Round<'a>,
+    now: DateTime<Utc>,
+) -> Result<(usize, Differences<'a>), SqlError> {
+    if let Ok(answered) = compare(evaluator, worker, snapshot, round, &round.specs, now).await {
+        return Ok(answered);
+    }
+    let (mut cells, mut differences) = (0, Vec::new());
+    for spec in &round.specs {
+        match compare(evaluator, worker, snapshot, round, &[spec], now).await {
+            Ok((more, different)) => {
+                cells += more;
+                differences.extend(different);
+            }
+            Err(error) => differences.push((spec.id.as_str(), format!("{} by {}: {error}", spec.id, round.grain))),
+        }
+    }
+    Ok((cells, differences))
+}
 
+async fn compare<'a>(
+    evaluator: &Evaluator,
+    worker: &Worker,
+    snapshot: &Snapshot,
+    round: &Round<'a>,
+    specs: &[&'a MetricSpec],
+    now: DateTime<Utc>,
+) -> Result<(usize, Differences<'a>), SqlError> {
+    let ids: Vec<&str> = specs.iter().map(|spec| spec.id.as_str()).collect();
+    let plan = EvaluationPlan::for_definitions(
+        evaluator.catalog(),
+        evaluator.home().settings(),
+        evaluator.policy(),
+        &ids,
+        &round.by,
+        &round.periods,
+        KnownBy::Atalaya,
+        now,
+    )?;
+    let questions: Vec<(Vec<String>, String)> = ids
+        .iter()
+        .filter_map(|id| evaluator.catalog().get(id))
+        .map(|definition| EvaluationPlan::question(definition, &round.by))
+        .collect();
     let (files, setup) = worker_setup(&plan, snapshot);
     let request = Request {
         files,
         setup,
-        queries: vec![plan.select.clone()],
+        queries: questions.iter().map(|(_, select)| select.clone()).collect(),
         untrusted: false,
         timeout_secs: 3600,
         max_answer_bytes: 1 << 30,
         memory_limit_mb: 4096,
     };
+    let session = evaluator.session(&plan, snapshot).await?;
     let answers = worker.ask(&request).await?;
-    let theirs = match answers.into_iter().next() {
-        Some(answer) => answer?,
-        None => return Err(SqlError::WorkerDied("it gave no answer".to_owned())),
-    };
-    let theirs = Rows::read(spec, plan.dimensions.len(), &theirs.batches)?;
+    if answers.len() != specs.len() {
+        return Err(SqlError::WorkerDied(format!(
+            "it gave {} answers to {} questions",
+            answers.len(),
+            specs.len()
+        )));
+    }
+    let (mut cells, mut differences) = (0, Vec::new());
+    for ((spec, (dimensions, select)), theirs) in specs.iter().zip(&questions).zip(answers) {
+        let ours = session
+            .query(select)
+            .await
+            .map_err(|source| MetricsError::Engine {
+                metric: spec.id.clone(),
+                source,
+            })
+            .and_then(|(_, batches)| Rows::read(spec, dimensions.len(), &batches));
+        let theirs = theirs.and_then(|answer| Ok(Rows::read(spec, dimensions.len(), &answer.batches)?));
+        match (ours, theirs) {
+            (Ok(ours), Ok(theirs)) => {
+                let (more, different) = differences_of(spec, round.grain, dimensions, ours, theirs);
+                cells += more;
+                differences.extend(different.into_iter().map(|line| (spec.id.as_str(), line)));
+            }
+            (Err(error), _) => differences.push((&spec.id, format!("{} by {}: {error}", spec.id, round.grain))),
+            (_, Err(error)) => differences.push((&spec.id, format!("{} by {}: {error}", spec.id, round.grain))),
+        }
+    }
+    Ok((cells, differences))
+}
 
+/// Compares cell by cell; the number of cells and a line for each that differs.
+fn differences_of(
+    spec: &MetricSpec,
+    grain: Grain,
+    dimensions: &[String],
+    ours: Rows,
+    theirs: Rows,
+) -> (usize, Vec<String>) {
     type Key = (NaiveDate, Vec<Option<String>>);
     let table = |rows: Rows| -> BTreeMap<Key, (Vec<i64>, Option<String>)> {
         rows.rows
@@ -181,8 +328,7 @@ async fn compare(
     for key in &keys {
         let (mine, other) = (ours.get(*key), theirs.get(*key));
         if mine != other {
-            let labels: Vec<String> = plan
-                .dimensions
+            let labels: Vec<String> = dimensions
                 .iter()
                 .zip(&key.1)
                 .map(|(name, label)| format!(" {name}={}", label.as_deref().unwrap_or("(none)")))
@@ -201,9 +347,8 @@ async fn compare(
                 }
             };
             different.push(format!(
-                "{} {} {}{}: DataFusion has {}, DuckDB has {}",
+                "{} {grain} {}{}: DataFusion has {}, DuckDB has {}",
                 spec.id,
-                query.grain,
                 key.0,
                 labels.concat(),
                 show(mine),
@@ -211,28 +356,26 @@ async fn compare(
             ));
         }
     }
-    let cells = keys.len() * spec.unit.columns().len();
-    Ok((cells, different))
+    (keys.len() * spec.unit.columns().len(), different)
 }
 
 fn keep_verdict(
     evaluator: &Evaluator,
     snapshot: &Snapshot,
     spec: &MetricSpec,
-    differences: &[String],
+    mut differences: Vec<String>,
     faults: &[ByteFault],
 ) -> Result<(), SqlError> {
-    let Some(query) = queries(evaluator, spec, None, None)?.into_iter().next() else {
-        return Ok(());
-    };
-    let plan = evaluator.plan(&query)?;
-    let mut all = differences.to_vec();
     for fault in faults {
-        if plan.kinds.iter().any(|kind| kind.name() == fault.table) {
-            all.push(format!("{}: {}", fault.path.display(), fault.reason));
+        if Kind::parse(&fault.table).is_ok_and(|kind| reads(evaluator, spec, kind)) {
+            differences.push(format!("{}: {}", fault.path.display(), fault.reason));
         }
     }
-    all.truncate(20);
-    let key = evaluator.proof_key(&spec.id, &plan, snapshot);
-    Ok(evaluator.proofs().put(&key, &Verdict { differences: all })?)
+    differences.truncate(20);
+    let kinds: Vec<Kind> = Kind::ALL
+        .into_iter()
+        .filter(|kind| reads(evaluator, spec, *kind))
+        .collect();
+    let key = evaluator.proof_key(&spec.id, &kinds, snapshot);
+    Ok(evaluator.proofs().put(&key, &Verdict { differences })?)
 }

@@ -1,3 +1,4 @@
+use atalaya_metrics::Policy;
 use atalaya_model::{Grain, KnownBy, ProofState, SeriesQuery, calendar};
 use atalaya_store::Snapshot;
 use chrono::{DateTime, Months, NaiveDate, Utc};
@@ -35,6 +36,9 @@ pub(crate) struct Arguments {
     /// Whose knowledge: when Atalaya had it, or when the source says it had.
     #[arg(long, value_enum, default_value_t)]
     known_by: Knowledge,
+    /// A preset to compute under: atalaya, stripe, chartmogul, profitwell or board; the home's own policy when absent.
+    #[arg(long)]
+    policy: Option<String>,
     /// How the figures are printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -62,7 +66,11 @@ pub(crate) fn parse_as_of(text: &str, time_zone: &str) -> anyhow::Result<DateTim
 }
 
 pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
-    let evaluator = context.evaluator()?;
+    let mut evaluator = context.evaluator()?;
+    if let Some(name) = &arguments.policy {
+        let policy = Policy::preset(name, evaluator.home().settings())?;
+        evaluator = evaluator.under(policy);
+    }
     let Some(metric) = arguments.metric else {
         let mut table = Table::new(
             &["id", "name", "unit", "grains", "dimensions", "description"],
@@ -115,9 +123,10 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         format => series_table(&series, format == Format::Table).print(format, console)?,
     }
     console.note(&format!(
-        "proof {} · definition {} · {}",
+        "proof {} · definition {} · policy {} · {}",
         series.proof.state.name(),
         &series.proof.definition_hash[..12],
+        series.proof.policy,
         series.proof.snapshot
     ));
     for failure in &series.proof.failures {

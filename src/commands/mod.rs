@@ -1,8 +1,10 @@
 mod alerts;
+mod compare;
 mod dead_letters;
 mod demo;
 mod import;
 mod metric;
+mod policy;
 mod report;
 mod serve;
 mod sql;
@@ -39,6 +41,10 @@ pub(crate) enum Command {
     DeadLetters(dead_letters::Arguments),
     /// Computes a metric.
     Metric(metric::Arguments),
+    /// Shows a month's MRR under two policies and what makes the difference.
+    Compare(compare::Arguments),
+    /// Shows the switches of a policy.
+    Policy(policy::Arguments),
     /// Checks the bytes of every file and compares every metric between the two engines.
     Verify(verify::Arguments),
     /// Answers one SELECT in the DuckDB worker, read-only, on a pinned snapshot.
@@ -84,6 +90,8 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::Import(arguments) => import::run(arguments, context, console).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments, context, console).await,
         Command::Metric(arguments) => metric::run(arguments, context, console).await,
+        Command::Compare(arguments) => compare::run(arguments, context, console).await,
+        Command::Policy(arguments) => policy::run(arguments, context, console).await,
         Command::Verify(arguments) => verify::run(arguments, context, console).await,
         Command::Sql(arguments) => sql::run(arguments, context, console).await,
         Command::Report(arguments) => report::run(arguments, context, console).await,

@@ -2,9 +2,9 @@ use std::path::PathBuf;
 
 use atalaya_sql::{run_report, to_csv, to_parquet, to_xlsx};
 use atalaya_store::{Snapshot, write_atomically};
-use chrono::NaiveDate;
 use clap::{Args, ValueEnum};
 
+use super::compare::parse_month;
 use crate::{console::Console, context::Context};
 
 #[derive(Debug, Args)]
@@ -31,9 +31,7 @@ enum FileFormat {
 }
 
 pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
-    let month: NaiveDate = format!("{}-01", arguments.month)
-        .parse()
-        .map_err(|_| anyhow::anyhow!("--month {:?} is not a month (expected 2026-10)", arguments.month))?;
+    let month = parse_month(&arguments.month)?;
     let evaluator = context.evaluator()?;
     let snapshot = Snapshot::latest(evaluator.home()).await?;
     let (report, answer) = run_report(&evaluator, &snapshot, &arguments.report, month).await?;

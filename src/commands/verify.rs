@@ -34,6 +34,9 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     for line in &found.differences {
         console.out(&format!("{line}\n"));
     }
+    for line in &found.testimony.differences {
+        console.out(&format!("{line}\n"));
+    }
     console.out(&format!(
         "{} files, {} byte faults; {} metrics, {} cells, {} differences between the engines\n",
         found.files,
@@ -41,6 +44,13 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         found.metrics,
         found.cells,
         found.differences.len()
+    ));
+    console.out(&format!(
+        "witness: {} of {} customers, {} customer periods, {} differences\n",
+        found.testimony.customers,
+        found.testimony.of_customers,
+        found.testimony.periods,
+        found.testimony.differences.len()
     ));
     Ok(u8::from(!found.holds()))
 }

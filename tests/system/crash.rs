@@ -1,6 +1,6 @@
 //! Killed anywhere, run again: every row exactly once.
 
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use atalaya_tests::{Home, soak};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -32,24 +32,20 @@ fn killed_at_random_moments() {
     let mut rng = StdRng::seed_from_u64(11);
     let home = Home::new();
     let path = large_file(&home, rows);
-    let mut interrupted = 0;
-    for kill in 0..kills {
-        let home = Home::new();
-        let mut child = home
-            .command(&["import", &path.to_string_lossy(), "--as", "orders"])
+    let start = |home: &Home| {
+        home.command(&["import", &path.to_string_lossy(), "--as", "orders"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
-        // Waiting for the machine and not for a clock: a number of turns of the loop that spreads over the import.
-        let turns = rng.random_range(0..4_000);
-        for _ in 0..turns {
-            if child.try_wait().unwrap().is_some() {
-                break;
-            }
-            std::thread::yield_now();
-            let _ = std::fs::read("/proc/self/stat");
-        }
+            .unwrap()
+    };
+    // Waiting for the machine and not for a clock: turns of a loop, as many as a whole import takes here and now.
+    let whole = turns(&mut start(&Home::new()), u32::MAX).max(2);
+    let mut interrupted = 0;
+    for kill in 0..kills {
+        let home = Home::new();
+        let mut child = start(&home);
+        let turns = turns(&mut child, rng.random_range(0..whole));
         child.kill().unwrap();
         let ended = child.wait().unwrap();
         interrupted += usize::from(ended.code().is_none());
@@ -65,9 +61,20 @@ fn killed_at_random_moments() {
         );
     }
     assert!(
-        interrupted > kills / 2,
+        interrupted > kills / 4,
         "only {interrupted} of {kills} imports were interrupted"
     );
+}
+
+/// Takes up to so many turns while the child runs; how many were taken.
+fn turns(child: &mut Child, most: u32) -> u32 {
+    let mut taken = 0;
+    while taken < most && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+        let _ = std::fs::read("/proc/self/stat");
+        taken += 1;
+    }
+    taken
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn two_engines_agree_and_differences_are_named() {
         .find(|line| line.trim_start().starts_with("feeds "))
         .unwrap();
     assert!(
-        feeds.contains("mrr,") && feeds.contains("cohort_retention") && !feeds.contains("revenue"),
+        feeds.contains("mrr,") && feeds.contains("cohort_retention") && !feeds.contains(" revenue"),
         "{feeds}"
     );
 }

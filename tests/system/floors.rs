@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("atalaya-model", 0),
     ("atalaya-charts", 1),
     ("atalaya-store", 1),
     ("atalaya-catalog", 1),
     ("atalaya-demo", 1),
+    ("atalaya-witness", 1),
     ("atalaya-engine", 2),
     ("atalaya-ingest", 2),
     ("atalaya-alerts", 2),
@@ -20,7 +21,7 @@ const FLOORS: [(&str, u8); 14] = [
 ];
 
 /// What a crate may use of the floors below, where the house says less than "all".
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("atalaya-engine", &["atalaya-model", "atalaya-store"]),
     ("atalaya-ingest", &["atalaya-model", "atalaya-store"]),
     (
@@ -31,9 +32,16 @@ const MAY_USE: [(&str, &[&str]); 7] = [
     ("atalaya-duckdb-worker", &["atalaya-model"]),
     (
         "atalaya-metrics",
-        &["atalaya-model", "atalaya-catalog", "atalaya-engine", "atalaya-store"],
+        &[
+            "atalaya-model",
+            "atalaya-catalog",
+            "atalaya-engine",
+            "atalaya-store",
+            "atalaya-witness",
+        ],
     ),
     ("atalaya-demo", &["atalaya-model"]),
+    ("atalaya-witness", &["atalaya-model"]),
 ];
 
 /// Crates that must build without DataFusion, directly or through another of ours.

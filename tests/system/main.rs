@@ -16,3 +16,4 @@ mod dialect;
 mod floors;
 mod money;
 mod owner;
+mod random_companies;

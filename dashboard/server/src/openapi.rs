@@ -55,7 +55,7 @@ pub fn document() -> Value {
                     }}},
                 "proof": {"type": "object", "properties": {
                     "state": {"enum": ["checked", "pending", "failed"]},
-                    "definition_hash": {"type": "string"}, "snapshot": {"type": "string"},
+                    "definition_hash": {"type": "string"}, "policy": {"type": "string"}, "snapshot": {"type": "string"},
                     "failures": {"type": "array", "items": {"type": "string"}}}},
                 "fresh_at": {"type": ["string", "null"], "format": "date-time"},
                 "evaluated_at": {"type": "string", "format": "date-time"},

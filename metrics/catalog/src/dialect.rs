@@ -9,6 +9,7 @@ use crate::{
 /// on the two engines.
 pub const FUNCTIONS: &[&str] = &[
     "abs",
+    "after_minutes",
     "cast",
     "coalesce",
     "count",
@@ -37,6 +38,7 @@ pub const BASE_TABLES: &[&str] = &[
     "ad_spend_known",
     "expenses_known",
     "fx_rates_known",
+    "price_tiers_known",
     "periods",
     "boundaries",
     "days",
@@ -168,8 +170,8 @@ mod tests {
         ].join("\n--\n"), @r#"
         a/x.sql:7: raw division: write muldiv(a, num, den) or ratio(a, b), because 7/2 is 3 on one engine and 3.5 on the other
         --
-        a/x.sql:7: sum() is not in the dialect; it has abs, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, min, money_sum, muldiv, nullif, ratio, require, row_number
-        a/x.sql:8: now() is not in the dialect; it has abs, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, min, money_sum, muldiv, nullif, ratio, require, row_number
+        a/x.sql:7: sum() is not in the dialect; it has abs, after_minutes, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, min, money_sum, muldiv, nullif, ratio, require, row_number
+        a/x.sql:8: now() is not in the dialect; it has abs, after_minutes, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, min, money_sum, muldiv, nullif, ratio, require, row_number
         --
         a/x.sql:7: reads "orders_known", which depends_on does not name
         --

@@ -15,7 +15,7 @@
 WITH first_paid AS (
   SELECT customer_id, MIN(starts_at) AS first_paid_at
   FROM subscription_item_mrr
-  WHERE mrr_micros > 0 AND (ends_at IS NULL OR ends_at > starts_at)
+  WHERE is_active = 1
   GROUP BY customer_id
 ), members AS (
   SELECT f.customer_id, p.period_start, p.period_index

@@ -14,5 +14,5 @@
 --- source = "metric-rules B3: logo churn, start base"
 SELECT period_start, COUNT(CASE WHEN movement = 'churn' THEN 1 END) AS numerator, COUNT(*) AS denominator
 FROM customer_movements
-WHERE start_micros > 0
+WHERE starts = 1
 GROUP BY period_start

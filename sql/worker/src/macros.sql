@@ -18,3 +18,5 @@ CREATE MACRO muldiv(a, num, den) AS
 CREATE MACRO money_sum(x) AS CAST(sum(x) AS BIGINT);
 CREATE MACRO ratio(a, b) AS CASE WHEN b = 0 THEN NULL ELSE CAST(a AS DOUBLE) / CAST(b AS DOUBLE) END;
 CREATE MACRO require(value, message) AS CASE WHEN value IS NULL THEN CAST(error(message) AS BIGINT) ELSE CAST(value AS BIGINT) END;
+-- A sum over a window is written sum(x) OVER (...) here (see windowed_sums in sql/src/setup.rs): a macro cannot be one.
+CREATE MACRO after_minutes(instant, minutes) AS instant + to_minutes(CAST(minutes AS BIGINT));

@@ -40,6 +40,7 @@ impl EngineSession {
             .with_memory_pool(Arc::new(FairSpillPool::new(MEMORY_BYTES)))
             .build_arc()?;
         let context = SessionContext::new_with_config_rt(config, runtime);
+        context.register_udf(ScalarUDF::from(functions::AfterMinutes::new()));
         context.register_udf(ScalarUDF::from(functions::MulDiv::new()));
         context.register_udf(ScalarUDF::from(functions::Ratio::new()));
         context.register_udf(ScalarUDF::from(functions::Require::new()));

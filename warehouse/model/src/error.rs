@@ -34,7 +34,9 @@ pub enum ModelError {
     #[error("unknown grain {0:?}: expected day, week, month, quarter or year")]
     UnknownGrain(String),
     /// The text names no record kind.
-    #[error("unknown kind {0:?}: expected one of customers, subscriptions, orders, ad_spend, expenses, fx_rates")]
+    #[error(
+        "unknown kind {0:?}: expected one of customers, subscriptions, orders, ad_spend, expenses, fx_rates, price_tiers"
+    )]
     UnknownKind(String),
     /// The text names no IANA time zone.
     #[error("unknown time zone {0:?}: expected an IANA name such as Europe/Madrid")]

@@ -60,6 +60,8 @@ pub enum Kind {
     Expenses,
     /// What one unit of a currency is worth in another, by day.
     FxRates,
+    /// Tiers of prices that depend on the quantity.
+    PriceTiers,
 }
 
 const fn column(name: &'static str, column_type: ColumnType, required: bool) -> Column {
@@ -101,13 +103,14 @@ pub const SYSTEM_COLUMNS: &[Column] = &[
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Customers,
         Self::Subscriptions,
         Self::Orders,
         Self::AdSpend,
         Self::Expenses,
         Self::FxRates,
+        Self::PriceTiers,
     ];
 
     /// The name of the kind and of its table.
@@ -119,6 +122,7 @@ impl Kind {
             Self::AdSpend => "ad_spend",
             Self::Expenses => "expenses",
             Self::FxRates => "fx_rates",
+            Self::PriceTiers => "price_tiers",
         }
     }
 
@@ -172,6 +176,20 @@ impl Kind {
                         column("trial_ends_at", Instant, false),
                         column("cancel_at", Instant, false),
                         column("valid_from", Instant, true),
+                        defaulted("charge_type", Text, "licensed"),
+                        column("price_id", Text, false),
+                        column("tier_mode", Text, false),
+                        defaulted("repeating_discount_ppm", Ppm, "0"),
+                        defaulted("repeating_discount_minor", Minor, "0"),
+                        column("repeating_discount_ends_at", Instant, false),
+                        defaulted("once_discount_ppm", Ppm, "0"),
+                        defaulted("once_discount_minor", Minor, "0"),
+                        column("once_discount_ends_at", Instant, false),
+                        defaulted("included_tax_ppm", Ppm, "0"),
+                        defaulted("collection", Text, "charge"),
+                        column("past_due_at", Instant, false),
+                        column("first_paid_at", Instant, false),
+                        column("cancel_reason", Text, false),
                     ]
                 }
             }
@@ -209,6 +227,18 @@ impl Kind {
                     ]
                 }
             }
+            Self::PriceTiers => {
+                const {
+                    &[
+                        column("price_id", Text, true),
+                        column("currency", Currency, true),
+                        column("first_unit", Integer, true),
+                        column("unit_price_minor", Minor, true),
+                        defaulted("flat_minor", Minor, "0"),
+                        defaulted("valid_from", Instant, "1970-01-01"),
+                    ]
+                }
+            }
             Self::FxRates => {
                 const {
                     &[
@@ -226,7 +256,7 @@ impl Kind {
     pub fn occurred_column(self) -> &'static str {
         match self {
             Self::Customers => "created_at",
-            Self::Subscriptions => "valid_from",
+            Self::Subscriptions | Self::PriceTiers => "valid_from",
             Self::Orders => "ordered_at",
             Self::AdSpend | Self::Expenses => "spent_on",
             Self::FxRates => "rate_on",
@@ -239,6 +269,7 @@ impl Kind {
         match self {
             Self::Customers => &["customer_id"],
             Self::FxRates => &["rate_on", "currency", "quote_currency"],
+            Self::PriceTiers => &["price_id", "currency", "first_unit"],
             _ => &[],
         }
     }
@@ -247,6 +278,21 @@ impl Kind {
     pub fn file_alias(self, column: &str) -> Option<&'static str> {
         match (self, column) {
             (Self::Subscriptions, "billing_interval") => Some("interval"),
+            _ => None,
+        }
+    }
+
+    /// The least and the greatest value of a whole-number column, where not every one makes sense.
+    pub fn allowed_range(self, column: &str) -> Option<(i64, i64)> {
+        match (self, column) {
+            (Self::Subscriptions, "interval_count") | (Self::PriceTiers, "first_unit") => Some((1, i64::MAX)),
+            (Self::Subscriptions, "quantity" | "unit_price_minor" | "discount_minor")
+            | (Self::Subscriptions, "repeating_discount_minor" | "once_discount_minor" | "included_tax_ppm") => {
+                Some((0, i64::MAX))
+            }
+            (Self::Subscriptions, "discount_ppm" | "repeating_discount_ppm" | "once_discount_ppm") => {
+                Some((0, 1_000_000))
+            }
             _ => None,
         }
     }
@@ -265,6 +311,10 @@ impl Kind {
                 "paused",
             ],
             (Self::Subscriptions, "billing_interval") => &["day", "week", "month", "year"],
+            (Self::Subscriptions, "charge_type") => &["licensed", "metered", "one_off"],
+            (Self::Subscriptions, "tier_mode") => &["volume", "graduated"],
+            (Self::Subscriptions, "collection") => &["charge", "paused"],
+            (Self::Subscriptions, "cancel_reason") => &["voluntary", "delinquent", "pause", "migration"],
             (Self::Orders, "order_type") => &["sale", "instalment", "subscription", "usage", "refund"],
             _ => &[],
         }

@@ -109,6 +109,8 @@ pub struct Proof {
     pub state: ProofState,
     /// Hash of the definition and of all it depends on.
     pub definition_hash: String,
+    /// The policy in force: its preset's name and the first digits of its hash.
+    pub policy: String,
     /// The pinned data: `table@version` for every table read.
     pub snapshot: String,
     /// What failed, one line each; empty unless failed.

@@ -4,6 +4,7 @@ use std::{
 };
 
 use atalaya_model::{HomeSettings, Kind};
+use chrono::{DateTime, Utc};
 
 use crate::{
     ArrivalSeq, StoreError, Table,
@@ -132,25 +133,27 @@ impl Home {
     }
 
     /// Opens the table of a kind for writing, creating or widening it as needed.
-    pub async fn table(&self, kind: Kind, _owner: &OwnerLock) -> Result<Table, StoreError> {
+    pub async fn table(&self, kind: Kind, _owner: &OwnerLock, now: DateTime<Utc>) -> Result<Table, StoreError> {
         let layout = TableLayout::of(kind);
         Table::open_or_create(
             kind.name(),
             &self.table_dir(kind.name()),
             &crate::table_schema(kind),
             layout,
+            now,
         )
         .await
     }
 
     /// Opens the dead-letter table for writing.
-    pub async fn dead_letter_table(&self, _owner: &OwnerLock) -> Result<Table, StoreError> {
+    pub async fn dead_letter_table(&self, _owner: &OwnerLock, now: DateTime<Utc>) -> Result<Table, StoreError> {
         let schema = crate::dead_letter::schema();
         Table::open_or_create(
             DEAD_LETTERS,
             &self.table_dir(DEAD_LETTERS),
             &schema,
             TableLayout::Landed,
+            now,
         )
         .await
     }

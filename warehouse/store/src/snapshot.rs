@@ -126,3 +126,129 @@ impl Snapshot {
             .join(",")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, sync::Arc};
+
+    use arrow::{
+        array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray},
+        datatypes::{DataType, Field, Schema, TimeUnit},
+    };
+    use chrono::TimeZone;
+
+    use super::*;
+    use crate::{TableWriter, table::TableLayout};
+
+    fn at(hour: u32) -> DateTime<Utc> {
+        Utc.with_ymd_and_hms(2026, 3, 1, hour, 0, 0).unwrap()
+    }
+
+    /// A schema with the sort columns and these texts, as an older or a newer Atalaya would have it.
+    fn schema(texts: &[&str]) -> SchemaRef {
+        let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let mut fields = vec![
+            Field::new("occurred_at", instant, true),
+            Field::new("arrival_seq", DataType::Int64, true),
+            Field::new("record_key", DataType::Utf8, true),
+        ];
+        fields.extend(texts.iter().map(|name| Field::new(*name, DataType::Utf8, true)));
+        Arc::new(Schema::new(fields))
+    }
+
+    fn rows(schema: &SchemaRef, count: i64) -> RecordBatch {
+        let stamps = TimestampMicrosecondArray::from_iter_values(0..count).with_timezone("UTC");
+        let text: ArrayRef = Arc::new(StringArray::from_iter_values((0..count).map(|row| row.to_string())));
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(stamps), Arc::new(Int64Array::from_iter_values(0..count))];
+        columns.extend((2..schema.fields().len()).map(|_| Arc::clone(&text)));
+        RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
+    }
+
+    async fn land(home: &Home, schema: &SchemaRef, count: i64, hour: u32) -> u64 {
+        let mut table = crate::Table::open_or_create(
+            "orders",
+            &home.table_dir("orders"),
+            schema,
+            TableLayout::Landed,
+            at(hour),
+        )
+        .await
+        .unwrap();
+        let mut writer = TableWriter::new(&table, Arc::clone(schema), at(hour), at(hour).date_naive());
+        writer.push(rows(schema, count)).unwrap();
+        let adds = writer.finish().unwrap();
+        let outcome = table
+            .commit(adds, &format!("test:{hour}"), HashMap::new(), at(hour))
+            .await
+            .unwrap();
+        assert!(matches!(outcome, crate::CommitOutcome::Committed(_)));
+        table.version()
+    }
+
+    fn rows_of(snapshot: &Snapshot) -> Option<u64> {
+        let table = snapshot.tables.get("orders")?;
+        Some(table.files.iter().map(|file| file.rows).sum())
+    }
+
+    fn columns_of(snapshot: &Snapshot) -> Vec<String> {
+        let schema = &snapshot.tables["orders"].schema;
+        schema.fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_by_version_or_by_time_holds_what_was_committed_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open_or_create(dir.path(), None).unwrap();
+        let schema = schema(&[]);
+        // delta-rs stamps version 0, the empty table, with the system's time: later than all of these.
+        let first = land(&home, &schema, 3, 8).await;
+        let second = land(&home, &schema, 4, 10).await;
+
+        let before = Snapshot::at_time(&home, at(7)).await.unwrap();
+        assert_eq!(rows_of(&before), None);
+        for hour in [8, 9] {
+            let snapshot = Snapshot::at_time(&home, at(hour)).await.unwrap();
+            assert_eq!(rows_of(&snapshot), Some(3), "at {hour}:00");
+            assert_eq!(snapshot.id(&[]), format!("orders@{first}"));
+        }
+        assert_eq!(rows_of(&Snapshot::at_time(&home, at(10)).await.unwrap()), Some(7));
+
+        let versions = |version| BTreeMap::from([("orders".to_owned(), version)]);
+        for (version, expected) in [(first, 3), (second, 7)] {
+            let snapshot = Snapshot::at_versions(&home, &versions(version)).await.unwrap();
+            assert_eq!(rows_of(&snapshot), Some(expected));
+        }
+        assert_eq!(
+            rows_of(&Snapshot::at_versions(&home, &BTreeMap::new()).await.unwrap()),
+            None
+        );
+    }
+
+    #[tokio::test]
+    async fn a_table_is_widened_by_new_columns_and_never_narrowed() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open_or_create(dir.path(), None).unwrap();
+        let old = land(&home, &schema(&["city"]), 2, 8).await;
+        land(&home, &schema(&["city", "region"]), 3, 9).await;
+        // An older Atalaya again: the table keeps the column it does not know.
+        land(&home, &schema(&["city"]), 1, 10).await;
+
+        let latest = Snapshot::latest(&home).await.unwrap();
+        assert_eq!(rows_of(&latest), Some(6));
+        assert_eq!(
+            columns_of(&latest),
+            ["occurred_at", "arrival_seq", "record_key", "city", "region"]
+        );
+        assert_eq!(check(&latest), 0);
+        let versions = BTreeMap::from([("orders".to_owned(), old)]);
+        let pinned = Snapshot::at_versions(&home, &versions).await.unwrap();
+        assert_eq!(
+            columns_of(&pinned),
+            ["occurred_at", "arrival_seq", "record_key", "city"]
+        );
+    }
+
+    fn check(snapshot: &Snapshot) -> usize {
+        crate::check_bytes(snapshot).unwrap().len()
+    }
+}

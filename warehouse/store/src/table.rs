@@ -5,10 +5,11 @@ use std::{
 
 use arrow::datatypes::{Schema, SchemaRef};
 use atalaya_model::Kind;
+use chrono::{DateTime, Utc};
 use deltalake::{
     DeltaTable,
     kernel::{
-        Action, Add, MetadataExt as _, StructField, StructType, Transaction,
+        Action, Add, CommitInfo, MetadataExt as _, StructField, StructType, Transaction,
         engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _},
         transaction::CommitData,
     },
@@ -91,6 +92,7 @@ impl Table {
         dir: &Path,
         schema: &SchemaRef,
         layout: TableLayout,
+        now: DateTime<Utc>,
     ) -> Result<Self, StoreError> {
         let log = dir.join("_delta_log");
         let first = log.join(format!("{:020}.json", 0));
@@ -107,7 +109,7 @@ impl Table {
             delta,
             layout,
         };
-        table.widen(schema).await?;
+        table.widen(schema, now).await?;
         Ok(table)
     }
 
@@ -141,7 +143,7 @@ impl Table {
         Ok(known.is_some())
     }
 
-    /// Commits data files as one step, once per `app_id`: a repetition changes nothing.
+    /// Commits data files as one step at `now`, once per `app_id`: a repetition changes nothing.
     ///
     /// delta-rs records `txn` and does not enforce it, so it is checked here, under the owner's lock; and its object
     /// store syncs nothing, so the log entry is written and synced here, under a name nobody else can take.
@@ -150,16 +152,19 @@ impl Table {
         adds: Vec<Add>,
         app_id: &str,
         metadata: HashMap<String, serde_json::Value>,
+        now: DateTime<Utc>,
     ) -> Result<CommitOutcome, StoreError> {
         if self.has_transaction(app_id).await? {
             return Ok(CommitOutcome::AlreadyThere);
         }
-        let actions = adds.into_iter().map(Action::Add).collect();
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(vec![self.layout.partition_column().to_owned()]),
             predicate: None,
         };
+        let actions = std::iter::once(stamped(&operation, now))
+            .chain(adds.into_iter().map(Action::Add))
+            .collect();
         let data = CommitData::new(actions, operation, metadata, vec![Transaction::new(app_id, 1)]);
         let version = self.publish(&data).await?;
         Ok(CommitOutcome::Committed(version))
@@ -205,7 +210,7 @@ impl Table {
     }
 
     /// Adds the columns of `wanted` that the table does not have yet. Columns are only ever added.
-    async fn widen(&mut self, wanted: &SchemaRef) -> Result<(), StoreError> {
+    async fn widen(&mut self, wanted: &SchemaRef, now: DateTime<Utc>) -> Result<(), StoreError> {
         let snapshot = self.delta.snapshot().map_err(StoreError::delta(&self.name))?;
         let old = snapshot
             .metadata()
@@ -228,10 +233,19 @@ impl Table {
             .with_schema(&schema)
             .map_err(StoreError::delta(&self.name))?;
         let operation = DeltaOperation::AddColumn { fields: added };
-        let data = CommitData::new(vec![Action::Metadata(metadata)], operation, HashMap::new(), vec![]);
+        let actions = vec![stamped(&operation, now), Action::Metadata(metadata)];
+        let data = CommitData::new(actions, operation, HashMap::new(), vec![]);
         self.publish(&data).await?;
         Ok(())
     }
+}
+
+/// The commit's own account of itself, at our clock's time: delta-rs would ask the system's.
+fn stamped(operation: &DeltaOperation, now: DateTime<Utc>) -> Action {
+    Action::CommitInfo(CommitInfo {
+        timestamp: Some(now.timestamp_millis()),
+        ..operation.get_commit_info()
+    })
 }
 
 trait FromArrowField: Sized {

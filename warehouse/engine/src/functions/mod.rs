@@ -1,10 +1,12 @@
 //! The dialect's own functions. Their DuckDB twins are macros in the worker; `tests/dialect/*.slt` pins both.
 
+mod after_minutes;
 mod money_sum;
 mod muldiv;
 mod ratio;
 mod require;
 
+pub(crate) use after_minutes::AfterMinutes;
 pub(crate) use money_sum::MoneySum;
 pub(crate) use muldiv::MulDiv;
 pub(crate) use ratio::Ratio;

@@ -1,0 +1,17 @@
+--- id = "net_revenue_retention"
+--- name_en = "Net revenue retention"
+--- name_es = "Retención neta de ingresos"
+--- unit = "ratio"
+--- direction = "up"
+--- additivity = "none"
+--- grains = ["month", "quarter", "year"]
+--- identities = ["mrr_rollforward", "retention_bounds"]
+--- owner = "finance"
+--- description_en = "MRR at the end of the period of the customers who paid at its start, as a share of what they paid then. New and returning customers are not in it."
+--- description_es = "MRR al final del periodo de los clientes que pagaban al inicio, sobre lo que pagaban entonces. No incluye clientes nuevos ni los que vuelven."
+--- depends_on = ["customer_movements"]
+--- source = "metric-rules B3: NRR by the cohort method"
+SELECT period_start, money_sum(end_micros) AS numerator, money_sum(start_micros) AS denominator
+FROM customer_movements
+WHERE start_micros > 0
+GROUP BY period_start

@@ -1,0 +1,17 @@
+--- id = "asp"
+--- name_en = "Average sale price"
+--- name_es = "Precio medio de venta"
+--- unit = "money_per"
+--- direction = "up"
+--- additivity = "none"
+--- grains = ["month", "quarter", "year"]
+--- identities = ["mrr_rollforward", "one_new_per_customer"]
+--- owner = "finance"
+--- description_en = "MRR of new customers per new customer."
+--- description_es = "MRR de los clientes nuevos por cliente nuevo."
+--- depends_on = ["customer_movements", "policy"]
+--- source = "metric-rules B4: ASP = new MRR / new customers"
+SELECT m.period_start, money_sum(m.change_micros) AS numerator_micros, COUNT(*) AS denominator, MAX(policy.reporting_currency) AS currency
+FROM customer_movements m CROSS JOIN policy
+WHERE m.movement = 'new'
+GROUP BY m.period_start
