@@ -6,7 +6,7 @@ use arrow::{array::AsArray, datatypes::Int64Type};
 use atalaya_model::{Currency, KnownBy, Period, allocate_largest_remainder, round_micros};
 use atalaya_store::Snapshot;
 
-use crate::{EvaluationPlan, Evaluator, MetricsError, Policy};
+use crate::{EvaluationPlan, Evaluator, MetricsError, Policy, Scope};
 
 /// What one cause makes of one customer's MRR.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,11 @@ impl Evaluator {
         period: Period,
         snapshot: &Snapshot,
     ) -> Result<Comparison, MetricsError> {
+        // Books were kept under one policy only.
+        let first = &Policy {
+            books: false,
+            ..first.clone()
+        };
         let mut before = self.customer_mrr(first, period, snapshot).await?;
         let first_micros: i128 = before.values().map(|micros| i128::from(*micros)).sum();
         let mut exact = Vec::new();
@@ -90,10 +95,13 @@ impl Evaluator {
             self.home().settings(),
             policy,
             &["mrr_at"],
-            &[],
-            &[period],
-            KnownBy::Atalaya,
-            self.clock().now(),
+            &Scope {
+                by: &[],
+                periods: &[period],
+                known_by: KnownBy::Atalaya,
+                now: self.clock().now(),
+                vintages: &[],
+            },
         )?;
         let session = self.session(&plan, snapshot).await?;
         let sql = "SELECT m.customer_id, money_sum(m.value_micros) FROM mrr_at m JOIN boundaries b ON b.boundary_at = m.boundary_at \

@@ -17,7 +17,7 @@ use atalaya_store::{Home, Snapshot, table_schema};
 use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::{EvaluationPlan, MetricsError, POLICY_FILE, Policy, ProofKey, Proofs, Rows, series_from_rows};
+use crate::{EvaluationPlan, MetricsError, POLICY_FILE, Policy, ProofKey, Proofs, Rows, Scope, series_from_rows};
 
 /// Computes metrics on DataFusion.
 pub struct Evaluator {
@@ -104,6 +104,7 @@ impl Evaluator {
         let mut inputs = Sha256::new();
         inputs.update(serde_json::to_vec(self.home.settings()).unwrap_or_default());
         inputs.update(self.policy.hash());
+        inputs.update([u8::from(self.policy.books)]);
         for name in &names {
             for file in snapshot.tables.get(*name).into_iter().flat_map(|table| &table.files) {
                 inputs.update(file.sha256.as_bytes());
@@ -195,10 +196,13 @@ impl Evaluator {
             settings,
             &self.policy,
             &ids,
-            &[],
-            periods,
-            KnownBy::Atalaya,
-            now,
+            &Scope {
+                by: &[],
+                periods,
+                known_by: KnownBy::Atalaya,
+                now,
+                vintages: &[],
+            },
         )?;
         let session = self.session(&plan, snapshot).await?;
         let mut found = Vec::new();

@@ -1,6 +1,7 @@
 //! Evaluates definitions on a pinned snapshot: one plan, which both engines run; one way from rows to published figures.
 #![deny(missing_docs)]
 
+mod books;
 mod compare;
 mod constants;
 mod error;
@@ -12,11 +13,12 @@ mod records;
 mod series;
 mod witness;
 
+pub use books::{Close, Restatement, RestatementPart};
 pub use compare::{Comparison, GapPart};
 pub use constants::{Cell, ConstantTable};
 pub use error::MetricsError;
 pub use evaluator::Evaluator;
-pub use plan::{EvaluationPlan, View};
+pub use plan::{EvaluationPlan, Scope, View};
 pub use policy::{CancelCountsUntil, DiscountDuration, FullDiscount, FxMode, POLICY_FILE, Policy, StartCountsFrom};
 pub use proofs::{ProofKey, Proofs, Verdict};
 pub use records::{known_columns, known_view, known_view_name};

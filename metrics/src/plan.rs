@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use atalaya_catalog::{Catalog, Definition};
-use atalaya_model::{CURRENCIES, HomeSettings, Kind, Period, SeriesQuery, Unit, calendar};
+use atalaya_model::{CURRENCIES, HomeSettings, Kind, KnownBy, Period, SeriesQuery, Unit, calendar};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use crate::{Cell, ConstantTable, MetricsError, Policy, known_view, known_view_name};
@@ -15,6 +15,21 @@ pub struct View {
     pub sql: String,
     /// Compute it once instead of wherever it is used.
     pub materialise: bool,
+}
+
+/// What is asked of definitions, whichever they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// Dimensions to split by.
+    pub by: &'a [String],
+    /// The periods, in order.
+    pub periods: &'a [Period],
+    /// Whose knowledge.
+    pub known_by: KnownBy,
+    /// The "now" of the evaluation.
+    pub now: DateTime<Utc>,
+    /// Kinds of which another instant's knowledge is wanted than that of now.
+    pub vintages: &'a [(Kind, DateTime<Utc>)],
 }
 
 /// All that an engine needs to answer a query over a snapshot's files: the same for both engines.
@@ -68,17 +83,16 @@ impl EvaluationPlan {
                 .chain(&definition.rounds_to)
                 .map(String::as_str),
         );
-        let mut plan = Self::for_definitions(
-            catalog,
-            settings,
-            policy,
-            &ids,
-            &query.by,
-            &periods,
-            query.known_by,
+        let scope = Scope {
+            by: &query.by,
+            periods: &periods,
+            known_by: query.known_by,
             now,
-        )?;
-        (plan.dimensions, plan.select) = Self::question(definition, &query.by);
+            vintages: &[],
+        };
+        let mut plan = Self::for_definitions(catalog, settings, policy, &ids, &scope)?;
+        let first = periods.first().map(|period| period.start_on);
+        (plan.dimensions, plan.select) = Self::question(definition, &query.by, first);
         plan.identities = definition
             .identities
             .iter()
@@ -92,24 +106,32 @@ impl EvaluationPlan {
     }
 
     /// The dimensions of a definition's answer split by `by`, and the `SELECT` that reads it.
-    pub fn question(definition: &Definition, by: &[String]) -> (Vec<String>, String) {
+    /// Periods before `first` are looked back on and not answered.
+    pub fn question(definition: &Definition, by: &[String], first: Option<NaiveDate>) -> (Vec<String>, String) {
         let dimensions: Vec<String> = by.iter().chain(&definition.spec.breakdown).cloned().collect();
-        let select = select(definition, &dimensions);
+        let select = select(definition, &dimensions, first);
         (dimensions, select)
     }
 
     /// The views and tables under which `ids` can be read, without a question yet.
-    #[allow(clippy::too_many_arguments, reason = "the parts of a question, gathered once")]
     pub fn for_definitions(
         catalog: &Catalog,
         settings: &HomeSettings,
         policy: &Policy,
         ids: &[&str],
-        by: &[String],
-        periods: &[Period],
-        known_by: atalaya_model::KnownBy,
-        now: DateTime<Utc>,
+        scope: &Scope<'_>,
     ) -> Result<Self, MetricsError> {
+        let Scope {
+            by,
+            periods,
+            known_by,
+            now,
+            vintages,
+        } = *scope;
+        let known_at = |kind: Kind| {
+            let other = vintages.iter().find(|(known, _)| *known == kind);
+            other.map_or(now, |(_, at)| *at)
+        };
         let base = catalog.base_tables(ids);
         let kinds: Vec<Kind> = Kind::ALL
             .into_iter()
@@ -119,11 +141,17 @@ impl EvaluationPlan {
             .iter()
             .map(|kind| View {
                 name: known_view_name(*kind),
-                sql: known_view(*kind, now, known_by),
+                sql: known_view(*kind, known_at(*kind), known_by),
                 materialise: false,
             })
             .collect();
-        for definition in catalog.in_order(ids) {
+        let definitions = catalog.in_order(ids);
+        let lookback = definitions
+            .iter()
+            .map(|definition| definition.lookback)
+            .max()
+            .unwrap_or(0);
+        for definition in definitions {
             views.push(View {
                 name: definition.spec.id.clone(),
                 sql: definition.select(by),
@@ -135,7 +163,7 @@ impl EvaluationPlan {
         }
         Ok(Self {
             kinds,
-            constants: constants(settings, policy, periods, now)?
+            constants: constants(settings, policy, &looking_back(settings, periods, lookback)?, now)?
                 .into_iter()
                 .filter(|table| base.contains(&table.name))
                 .collect(),
@@ -150,15 +178,32 @@ impl EvaluationPlan {
     }
 }
 
+/// The periods, with so many more before the first.
+fn looking_back(settings: &HomeSettings, periods: &[Period], lookback: u32) -> Result<Vec<Period>, MetricsError> {
+    let zone = calendar::parse_zone(&settings.time_zone)?;
+    let mut all = periods.to_vec();
+    for _ in 0..lookback {
+        let Some(first) = all.first().copied() else {
+            break;
+        };
+        let before = first.start_on - Days::new(1);
+        all.insert(0, calendar::period_of(zone, settings.week_start, first.grain, before));
+    }
+    Ok(all)
+}
+
 /// Figures in a total order: period, then dimensions.
-fn select(definition: &Definition, dimensions: &[String]) -> String {
+fn select(definition: &Definition, dimensions: &[String], first: Option<NaiveDate>) -> String {
     let columns: Vec<&str> = std::iter::once("period_start")
         .chain(dimensions.iter().map(String::as_str))
         .chain(definition.spec.unit.columns().iter().copied())
         .collect();
     let order: Vec<String> = (1..=dimensions.len() + 1).map(|index| index.to_string()).collect();
+    let only = first
+        .map(|day| format!(" WHERE period_start >= DATE '{day}'"))
+        .unwrap_or_default();
     format!(
-        "SELECT {} FROM {} ORDER BY {}",
+        "SELECT {} FROM {}{only} ORDER BY {}",
         columns.join(", "),
         definition.spec.id,
         order.join(", ")

@@ -133,7 +133,7 @@ pub struct Policy {
     pub fx_constant_on: Option<NaiveDate>,
     /// How many days an exchange rate may be old.
     pub fx_max_age_days: i64,
-    /// Movements of a customer closer than this are one.
+    /// Movements of a customer at most so far apart are one.
     pub grouping_minutes: i64,
     /// Days after which a returning customer is new; absent means never.
     pub reactivation_within_days: Option<i64>,
@@ -141,6 +141,9 @@ pub struct Policy {
     pub quick_ratio_counts_reactivation: bool,
     /// Months between spending and winning.
     pub cac_lag_months: i64,
+    /// Whether closed months are read from the books: so for a home's own policy, not for one it is compared with.
+    #[serde(skip)]
+    pub books: bool,
 }
 
 impl RawPolicy {
@@ -192,12 +195,14 @@ impl Policy {
     /// A home's own policy: its file over the preset that the file names (`atalaya` unless it names another).
     pub fn of_home(file: Option<(&str, &str)>, settings: &HomeSettings) -> Result<Self, MetricsError> {
         let Some((place, text)) = file else {
-            return Self::preset("atalaya", settings);
+            let own = Self::preset("atalaya", settings)?;
+            return Ok(Self { books: true, ..own });
         };
         let raw = RawPolicy::parse(place, text)?;
         let preset = raw.preset.clone().unwrap_or_else(|| "atalaya".to_owned());
         let below = raw_preset(&preset)?;
-        validate(raw.over(below), format!("{preset}+"), place, settings)
+        let own = validate(raw.over(below), format!("{preset}+"), place, settings)?;
+        Ok(Self { books: true, ..own })
     }
 
     /// SHA-256 of every switch, in hexadecimal: part of what a proof is a proof of.
@@ -260,6 +265,7 @@ impl Policy {
             FxMode::Constant => "constant",
         };
         let columns = vec![
+            ("books", "BIGINT", flag(self.books)),
             (
                 "reporting_currency",
                 "VARCHAR",
@@ -410,6 +416,7 @@ fn validate(raw: RawPolicy, name: String, place: &str, settings: &HomeSettings) 
             .quick_ratio_counts_reactivation
             .ok_or_else(missing("quick_ratio_counts_reactivation"))?,
         cac_lag_months: range("cac_lag_months", raw.cac_lag_months, 0, 24)?.ok_or_else(missing("cac_lag_months"))?,
+        books: false,
     })
 }
 

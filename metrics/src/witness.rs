@@ -16,7 +16,7 @@ use atalaya_witness::{
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::{
-    CancelCountsUntil, DiscountDuration, EvaluationPlan, Evaluator, FullDiscount, FxMode, MetricsError, Policy,
+    CancelCountsUntil, DiscountDuration, EvaluationPlan, Evaluator, FullDiscount, FxMode, MetricsError, Policy, Scope,
     StartCountsFrom,
 };
 
@@ -84,17 +84,23 @@ impl Evaluator {
             self.home().settings(),
             self.policy(),
             &["customer_movements", "customer_movement_events"],
-            &[],
-            &periods,
-            known_by,
-            now,
+            &Scope {
+                by: &[],
+                periods: &periods,
+                known_by,
+                now,
+                vintages: &[],
+            },
         )?;
         for kind in [Kind::Subscriptions, Kind::PriceTiers, Kind::FxRates] {
             if !plan.kinds.contains(&kind) {
                 plan.kinds.push(kind);
             }
         }
-        let session = self.session(&plan, snapshot).await?;
+        // The witness knows records, not books.
+        let mut records = snapshot.clone();
+        records.tables.remove(Kind::MonthCloses.name());
+        let session = self.session(&plan, &records).await?;
         let all = ask(&session, "SELECT DISTINCT customer_id FROM raw_subscriptions").await?;
         let mut ids: Vec<String> = all
             .iter()

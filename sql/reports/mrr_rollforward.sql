@@ -25,7 +25,7 @@ WITH parts AS (
 ), lines AS (
   SELECT 0 AS position, 'opening' AS line, opening_minor AS value_minor FROM published
   UNION ALL
-  SELECT CASE movement WHEN 'new' THEN 1 WHEN 'reactivation' THEN 2 WHEN 'expansion' THEN 3 WHEN 'contraction' THEN 4 WHEN 'churn' THEN 5 ELSE 6 END,
+  SELECT CASE movement WHEN 'new' THEN 1 WHEN 'reactivation' THEN 2 WHEN 'expansion' THEN 3 WHEN 'contraction' THEN 4 WHEN 'churn' THEN 5 WHEN 'fx' THEN 6 ELSE 7 END,
          movement,
          floor_minor
            + CASE WHEN by_rest <= missing_minor THEN 1 ELSE 0 END
@@ -33,7 +33,7 @@ WITH parts AS (
            - CASE WHEN by_rest_up <= -missing_minor THEN 1 ELSE 0 END
   FROM cut CROSS JOIN missing
   UNION ALL
-  SELECT 7, 'closing', closing_minor FROM published
+  SELECT 8, 'closing', closing_minor FROM published
 )
 SELECT month, line, CAST(value_minor AS BIGINT) AS value_minor, policy.reporting_currency AS currency
 FROM lines CROSS JOIN parameters CROSS JOIN policy

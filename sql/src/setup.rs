@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use atalaya_metrics::{EvaluationPlan, Evaluator};
+use atalaya_metrics::{EvaluationPlan, Evaluator, Scope};
 use atalaya_model::{Column, ColumnType, Grain, Kind, KnownBy, SYSTEM_COLUMNS, Unit, calendar};
 use atalaya_store::Snapshot;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -109,10 +109,13 @@ pub(crate) async fn first_day(
         settings,
         evaluator.policy(),
         &ids,
-        &[],
-        &[],
-        KnownBy::Atalaya,
-        now,
+        &Scope {
+            by: &[],
+            periods: &[],
+            known_by: KnownBy::Atalaya,
+            now,
+            vintages: &[],
+        },
     )?;
     plan.kinds = vec![Kind::Subscriptions, Kind::Orders];
     let session = evaluator.session(&plan, snapshot).await?;
@@ -174,10 +177,13 @@ pub async fn sql_surface(
         settings,
         evaluator.policy(),
         &ids,
-        &[],
-        &periods,
-        KnownBy::Atalaya,
-        now,
+        &Scope {
+            by: &[],
+            periods: &periods,
+            known_by: KnownBy::Atalaya,
+            now,
+            vintages: &[],
+        },
     )?;
     for kind in Kind::ALL {
         if !plan.kinds.contains(&kind) {

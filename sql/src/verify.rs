@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use atalaya_metrics::{EvaluationPlan, Evaluator, MetricsError, Rows, Testimony, Verdict};
+use atalaya_metrics::{EvaluationPlan, Evaluator, MetricsError, Rows, Scope, Testimony, Verdict};
 use atalaya_model::{Grain, Kind, KnownBy, MetricSpec, Period, calendar};
 use atalaya_store::{ByteFault, Snapshot, check_bytes};
 use chrono::{DateTime, Days, NaiveDate, Utc};
@@ -254,15 +254,19 @@ async fn compare<'a>(
         evaluator.home().settings(),
         evaluator.policy(),
         &ids,
-        &round.by,
-        &round.periods,
-        KnownBy::Atalaya,
-        now,
+        &Scope {
+            by: &round.by,
+            periods: &round.periods,
+            known_by: KnownBy::Atalaya,
+            now,
+            vintages: &[],
+        },
     )?;
+    let first = round.periods.first().map(|period| period.start_on);
     let questions: Vec<(Vec<String>, String)> = ids
         .iter()
         .filter_map(|id| evaluator.catalog().get(id))
-        .map(|definition| EvaluationPlan::question(definition, &round.by))
+        .map(|definition| EvaluationPlan::question(definition, &round.by, first))
         .collect();
     let (files, setup) = worker_setup(&plan, snapshot);
     let request = Request {

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use atalaya_metrics::Policy;
-use atalaya_model::{Grain, calendar};
+use atalaya_model::{Grain, HomeSettings, Period, calendar};
 use atalaya_store::Snapshot;
-use chrono::{Months, NaiveDate};
+use chrono::NaiveDate;
 use clap::Args;
 
 use crate::{
@@ -43,11 +43,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     };
     let (first, second) = (policy(first)?, policy(second)?);
     let month = parse_month(&arguments.month)?;
-    let zone = calendar::parse_zone(&settings.time_zone)?;
-    let period = calendar::periods(zone, settings.week_start, Grain::Month, month, month + Months::new(1))?
-        .into_iter()
-        .next()
-        .ok_or_else(|| anyhow::anyhow!("{month} is no month"))?;
+    let period = month_period(month, settings)?;
     anyhow::ensure!(
         period.starts_at < context.clock.now(),
         "{} has not begun",
@@ -97,6 +93,12 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         snapshot.id(&[])
     ));
     Ok(0)
+}
+
+/// The month that holds a day.
+pub(crate) fn month_period(day: NaiveDate, settings: &HomeSettings) -> anyhow::Result<Period> {
+    let zone = calendar::parse_zone(&settings.time_zone)?;
+    Ok(calendar::period_of(zone, settings.week_start, Grain::Month, day))
 }
 
 /// The first day of a month written as 2026-10.

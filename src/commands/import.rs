@@ -24,6 +24,10 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
     let kind = Kind::parse(&arguments.kind)?;
+    anyhow::ensure!(
+        kind != Kind::MonthCloses,
+        "month_closes are written by `atalaya close`, not imported"
+    );
     let mapping = match &arguments.mapping {
         Some(path) => Mapping::load(&context.path(path))?,
         None => Mapping::default(),

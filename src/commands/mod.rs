@@ -1,4 +1,5 @@
 mod alerts;
+mod close;
 mod compare;
 mod dead_letters;
 mod demo;
@@ -6,6 +7,7 @@ mod import;
 mod metric;
 mod policy;
 mod report;
+mod restatements;
 mod serve;
 mod sql;
 mod verify;
@@ -41,6 +43,10 @@ pub(crate) enum Command {
     DeadLetters(dead_letters::Arguments),
     /// Computes a metric.
     Metric(metric::Arguments),
+    /// Closes a month: what is known of its MRR goes into the books and stands.
+    Close(close::Arguments),
+    /// Shows what was learned of closed months since they were closed, by cause.
+    Restatements(restatements::Arguments),
     /// Shows a month's MRR under two policies and what makes the difference.
     Compare(compare::Arguments),
     /// Shows the switches of a policy.
@@ -90,6 +96,8 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::Import(arguments) => import::run(arguments, context, console).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments, context, console).await,
         Command::Metric(arguments) => metric::run(arguments, context, console).await,
+        Command::Close(arguments) => close::run(arguments, context, console).await,
+        Command::Restatements(arguments) => restatements::run(arguments, context, console).await,
         Command::Compare(arguments) => compare::run(arguments, context, console).await,
         Command::Policy(arguments) => policy::run(arguments, context, console).await,
         Command::Verify(arguments) => verify::run(arguments, context, console).await,

@@ -9,11 +9,13 @@
 mod alerts;
 mod bad_input;
 mod board;
+mod books;
 mod cdnow;
 mod crash;
 mod demo;
 mod dialect;
 mod floors;
+mod golden;
 mod money;
 mod owner;
 mod random_companies;

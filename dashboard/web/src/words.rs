@@ -36,9 +36,20 @@ pub(crate) fn movement(language: Language, name: &str) -> &str {
         "contraction" => language.pick("Contraction", "Contracción"),
         "churn" => language.pick("Churn", "Cancelación"),
         "fx" => language.pick("FX", "Divisa"),
+        "restatement" => language.pick("Restated", "Reexpresión"),
+        "transfer_in" => language.pick("Moved in", "Entrada"),
+        "transfer_out" => language.pick("Moved out", "Salida"),
         other => other,
     }
 }
 
 /// The order in which movements are told.
-pub(crate) const MOVEMENTS: [&str; 6] = ["new", "reactivation", "expansion", "contraction", "churn", "fx"];
+pub(crate) const MOVEMENTS: [&str; 7] = [
+    "new",
+    "reactivation",
+    "expansion",
+    "contraction",
+    "churn",
+    "fx",
+    "restatement",
+];

@@ -79,7 +79,14 @@ pub(crate) const KINDS: [(&str, &[&str]); 6] = [
     ),
     (
         "expenses",
-        &["spent_on", "category", "amount_minor", "currency", "recorded_at"],
+        &[
+            "spent_on",
+            "category",
+            "amount_minor",
+            "currency",
+            "cost_role",
+            "recorded_at",
+        ],
     ),
 ];
 

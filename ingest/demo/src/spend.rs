@@ -53,12 +53,13 @@ pub(crate) fn write(company: &Company, files: &mut Files) -> Result<(), DemoErro
             )?;
         }
         if day.day() == 1 {
-            for (category, dollars) in [
-                ("payroll", 42_000),
-                ("cloud", 6_500),
-                ("tools", 2_800),
-                ("support", 5_200),
-                ("office", 1_900),
+            for (category, dollars, role) in [
+                ("payroll", 42_000, "research"),
+                ("cloud", 6_500, "cogs"),
+                ("tools", 2_800, "general"),
+                ("support", 5_200, "cogs"),
+                ("office", 1_900, "general"),
+                ("sales_payroll", 9_000, "sales_team"),
             ] {
                 let amount_minor = (dollars * (100 + i64::from(index) * 2)) * rng.random_range(95..106) / 100;
                 files.row(
@@ -68,6 +69,7 @@ pub(crate) fn write(company: &Company, files: &mut Files) -> Result<(), DemoErro
                         category,
                         &amount_minor.to_string(),
                         "USD",
+                        role,
                         &known(day),
                     ],
                 )?;

@@ -17,6 +17,8 @@ pub struct Definition {
     /// A definition with `opening_micros` and `closing_micros`, whose published difference the published parts of a
     /// period add up to.
     pub rounds_to: Option<String>,
+    /// How many periods before those asked for it looks back on.
+    pub lookback: u32,
     /// The `SELECT`, with `{by}` where the dimensions asked for go.
     pub sql: String,
     /// The line of the file on which `sql` starts, from 1.
@@ -63,6 +65,8 @@ struct RawHeader {
     #[serde(default)]
     identities: Vec<String>,
     rounds_to: Option<String>,
+    #[serde(default)]
+    lookback: u32,
 }
 
 pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
@@ -181,6 +185,7 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
         depends_on: raw.depends_on,
         identities: raw.identities,
         rounds_to: raw.rounds_to,
+        lookback: raw.lookback,
         sql,
         sql_line,
     })

@@ -39,6 +39,7 @@ pub const BASE_TABLES: &[&str] = &[
     "expenses_known",
     "fx_rates_known",
     "price_tiers_known",
+    "month_closes_known",
     "periods",
     "boundaries",
     "days",

@@ -1,28 +1,17 @@
 --- id = "mrr_at"
 --- unit = "rows"
---- description_en = "MRR of every customer at every boundary that is asked for, in its own currency and in the reporting currency at the rate that the policy takes."
---- description_es = "MRR de cada cliente en cada límite pedido, en su moneda y en la moneda de reporte a la tasa que fija la política."
---- depends_on = ["subscription_item_mrr", "boundaries", "reporting_rates", "service_rates", "policy"]
---- source = "metric-rules B1, currency, and B2"
--- Where every item is converted by the rate of its own start, it is also rounded on its own.
-WITH priced AS (
-  SELECT b.boundary_at, i.customer_id, i.currency, i.product, i.plan, i.country, i.market, i.channel, i.mrr_micros,
-         CASE WHEN policy.fx_mode = 'service_start' THEN i.source || '|' || i.record_key END AS own_record, CASE WHEN policy.fx_mode = 'service_start' THEN i.starts_at END AS own_start_at,
-         CASE policy.fx_mode WHEN 'period_end' THEN b.rate_on WHEN 'constant' THEN policy.fx_constant_on ELSE i.service_on END AS rate_on
-  FROM boundaries b
-  JOIN subscription_item_mrr i ON i.starts_at < b.boundary_at AND (i.ends_at IS NULL OR i.ends_at >= b.boundary_at)
-  CROSS JOIN policy
-  WHERE i.is_active = 1
-), standing AS (
-  SELECT boundary_at, rate_on, customer_id, currency, product, plan, country, market, channel, money_sum(mrr_micros) AS native_micros
-  FROM priced
-  GROUP BY boundary_at, rate_on, own_record, own_start_at, customer_id, currency, product, plan, country, market, channel
-)
-SELECT s.boundary_at, s.customer_id, s.currency, s.product, s.plan, s.country, s.market, s.channel, s.native_micros,
-       muldiv(s.native_micros,
-              require(CASE WHEN policy.fx_mode = 'service_start' THEN sr.numerator ELSE r.numerator END, 'no exchange rate from ' || s.currency || ' to ' || policy.reporting_currency || ' for ' || CAST(s.rate_on AS VARCHAR)),
-              CASE WHEN policy.fx_mode = 'service_start' THEN sr.denominator ELSE r.denominator END) AS value_micros
-FROM standing s
+--- description_en = "MRR of every customer at every boundary that is asked for: as the books say where the month is closed, as the records are known elsewhere."
+--- description_es = "MRR de cada cliente en cada límite pedido: según las cuentas si el mes está cerrado, según los registros conocidos si no."
+--- depends_on = ["mrr_known_at", "month_closes_known", "closed_boundaries", "boundaries", "policy"]
+--- source = "metric-rules B2, restatement: closing freezes"
+SELECT k.boundary_at, k.customer_id, k.currency, k.product, k.plan, k.country, k.market, k.channel, k.native_micros, k.value_micros
+FROM mrr_known_at k
+LEFT JOIN closed_boundaries c ON c.boundary_at = k.boundary_at
+WHERE c.boundary_at IS NULL
+UNION ALL
+-- Every close has a row of customer *, so that a month without customers is closed too.
+SELECT b.boundary_at, f.customer_id, f.currency, f.product, f.plan, f.country, f.market, f.channel, f.native_micros, f.value_micros
+FROM boundaries b
+JOIN month_closes_known f ON f.boundary_at = b.boundary_at
 CROSS JOIN policy
-LEFT JOIN reporting_rates r ON r.rate_on = s.rate_on AND r.currency = s.currency
-LEFT JOIN service_rates sr ON sr.service_on = s.rate_on AND sr.currency = s.currency
+WHERE policy.books = 1 AND f.reporting_currency = policy.reporting_currency AND f.customer_id <> '*'

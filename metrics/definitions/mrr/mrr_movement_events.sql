@@ -46,7 +46,9 @@ WITH placed AS (
   UNION ALL
   SELECT period_start, {by} 'fx', fx_micros FROM placed
   UNION ALL
-  SELECT period_start, {by} 'fx', revalued_micros - start_micros FROM customer_ends CROSS JOIN policy WHERE policy.fx_mode <> 'service_start'
+  SELECT period_start, {by} 'fx', known_revalued_micros - known_start_micros FROM customer_ends
+  UNION ALL
+  SELECT period_start, {by} 'restatement', known_start_micros - start_micros - (known_end_micros - end_micros) FROM customer_ends
 )
 SELECT p.period_start, {by} p.movement, money_sum(p.part_micros) AS value_micros, MAX(policy.reporting_currency) AS currency
 FROM parts p CROSS JOIN policy

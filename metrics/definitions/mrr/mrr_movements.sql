@@ -9,14 +9,16 @@
 --- rounds_to = "mrr_ends"
 --- identities = ["mrr_rollforward", "mrr_not_negative", "one_new_per_customer"]
 --- owner = "finance"
---- description_en = "What moved MRR in the period, by customer: new, reactivation, expansion, contraction, churn and exchange rates. Start plus movements is end."
---- description_es = "Qué movió el MRR en el periodo, por cliente: nuevo, reactivación, expansión, contracción, cancelación y tipo de cambio. El inicio más los movimientos da el final."
+--- description_en = "What moved MRR in the period, by customer: new, reactivation, expansion, contraction, churn, exchange rates and restatement (what was learned late of a closed month). Start plus movements is end."
+--- description_es = "Qué movió el MRR en el periodo, por cliente: nuevo, reactivación, expansión, contracción, cancelación, tipo de cambio y reexpresión (lo sabido tarde de un mes cerrado). El inicio más los movimientos da el final."
 --- depends_on = ["customer_movements", "policy"]
 --- source = "metric-rules B2, period-net"
 WITH parts AS (
   SELECT period_start, movement, change_micros AS part_micros FROM customer_movements WHERE movement <> 'unchanged'
   UNION ALL
   SELECT period_start, 'fx', fx_micros FROM customer_movements WHERE fx_micros <> 0
+  UNION ALL
+  SELECT period_start, 'restatement', restatement_micros FROM customer_movements WHERE restatement_micros <> 0
 )
 SELECT p.period_start, p.movement, money_sum(p.part_micros) AS value_micros, MAX(policy.reporting_currency) AS currency
 FROM parts p CROSS JOIN policy

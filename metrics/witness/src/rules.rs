@@ -42,7 +42,7 @@ pub struct Rules {
     pub fx: FxRule,
     /// How old a rate may be, in days.
     pub fx_max_age_days: i64,
-    /// Movements closer than this are one.
+    /// Movements at most so far apart are one.
     pub grouping_minutes: i64,
     /// Days after which a returning customer is new.
     pub reactivation_within_days: Option<i64>,

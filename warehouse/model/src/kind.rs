@@ -62,6 +62,8 @@ pub enum Kind {
     FxRates,
     /// Tiers of prices that depend on the quantity.
     PriceTiers,
+    /// MRR by customer as a month was closed. Written by closing, never imported.
+    MonthCloses,
 }
 
 const fn column(name: &'static str, column_type: ColumnType, required: bool) -> Column {
@@ -103,7 +105,7 @@ pub const SYSTEM_COLUMNS: &[Column] = &[
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Customers,
         Self::Subscriptions,
         Self::Orders,
@@ -111,6 +113,7 @@ impl Kind {
         Self::Expenses,
         Self::FxRates,
         Self::PriceTiers,
+        Self::MonthCloses,
     ];
 
     /// The name of the kind and of its table.
@@ -123,6 +126,7 @@ impl Kind {
             Self::Expenses => "expenses",
             Self::FxRates => "fx_rates",
             Self::PriceTiers => "price_tiers",
+            Self::MonthCloses => "month_closes",
         }
     }
 
@@ -224,6 +228,28 @@ impl Kind {
                         column("category", Text, true),
                         column("amount_minor", Minor, true),
                         column("currency", Currency, true),
+                        column("cost_role", Text, false),
+                    ]
+                }
+            }
+            Self::MonthCloses => {
+                const {
+                    &[
+                        column("boundary_at", Instant, true),
+                        column("month_on", Date, true),
+                        column("customer_id", Text, true),
+                        column("currency", Currency, true),
+                        column("product", Text, false),
+                        column("plan", Text, false),
+                        column("country", Text, false),
+                        column("market", Text, false),
+                        column("channel", Text, false),
+                        column("native_micros", Integer, true),
+                        column("value_micros", Integer, true),
+                        column("reporting_currency", Currency, true),
+                        column("policy", Text, true),
+                        column("definition_hash", Text, true),
+                        column("closed_at", Instant, true),
                     ]
                 }
             }
@@ -260,6 +286,7 @@ impl Kind {
             Self::Orders => "ordered_at",
             Self::AdSpend | Self::Expenses => "spent_on",
             Self::FxRates => "rate_on",
+            Self::MonthCloses => "boundary_at",
         }
     }
 
@@ -315,6 +342,7 @@ impl Kind {
             (Self::Subscriptions, "tier_mode") => &["volume", "graduated"],
             (Self::Subscriptions, "collection") => &["charge", "paused"],
             (Self::Subscriptions, "cancel_reason") => &["voluntary", "delinquent", "pause", "migration"],
+            (Self::Expenses, "cost_role") => &["cogs", "marketing", "sales", "sales_team", "research", "general"],
             (Self::Orders, "order_type") => &["sale", "instalment", "subscription", "usage", "refund"],
             _ => &[],
         }
