@@ -2,10 +2,12 @@
 #![deny(missing_docs)]
 
 mod books;
+mod cache;
 mod compare;
 mod constants;
 mod error;
 mod evaluator;
+mod explain;
 mod plan;
 mod policy;
 mod proofs;
@@ -18,6 +20,7 @@ pub use compare::{Comparison, GapPart};
 pub use constants::{Cell, ConstantTable};
 pub use error::MetricsError;
 pub use evaluator::Evaluator;
+pub use explain::Exhibit;
 pub use plan::{EvaluationPlan, Scope, View};
 pub use policy::{CancelCountsUntil, DiscountDuration, FullDiscount, FxMode, POLICY_FILE, Policy, StartCountsFrom};
 pub use proofs::{ProofKey, Proofs, Verdict};

@@ -79,7 +79,7 @@ pub async fn run_report(
     if month > calendar::day_of(zone, evaluator.clock().now()) {
         return Err(SqlError::Query(format!("the month of {month} has not begun")));
     }
-    let (files, mut setup) = sql_surface(evaluator, snapshot, None).await?;
+    let (files, mut setup) = sql_surface(evaluator, snapshot, None, &report.sql).await?;
     setup.push_str(&format!(
         "CREATE TEMP VIEW parameters AS SELECT DATE '{month}' AS month;\n"
     ));

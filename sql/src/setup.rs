@@ -1,6 +1,6 @@
 //! A plan as DuckDB statements.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use atalaya_metrics::{EvaluationPlan, Evaluator, Scope};
 use atalaya_model::{Column, ColumnType, Grain, Kind, KnownBy, SYSTEM_COLUMNS, Unit, calendar};
@@ -146,13 +146,26 @@ pub(crate) async fn first_day(
     Ok(first)
 }
 
+/// The words of a question, in lower case: what it may be naming.
+fn words(question: &str) -> BTreeSet<String> {
+    question
+        .split(|sign: char| !sign.is_alphanumeric() && sign != '_')
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
+
 /// What `atalaya sql` and reports see: records as `<kind>_known`, every definition under its id by month from the first
-/// record on, and every amount in minor units as `published_<id>`.
+/// record on, and every amount in minor units as `published_<id>`. Only what the question names is set up: everything would
+/// take longer than most answers.
 pub async fn sql_surface(
     evaluator: &Evaluator,
     snapshot: &Snapshot,
     as_of: Option<DateTime<Utc>>,
+    question: &str,
 ) -> Result<(Vec<String>, String), SqlError> {
+    let words = words(question);
+    let named = |name: &str| words.contains(name);
     let now = evaluator.clock().now();
     let now = as_of.map_or(now, |as_of| as_of.min(now));
     let settings = evaluator.home().settings();
@@ -171,6 +184,7 @@ pub async fn sql_surface(
         .catalog()
         .definitions()
         .map(|definition| definition.spec.id.as_str())
+        .filter(|id| named(id) || named(&format!("published_{id}")))
         .collect();
     let mut plan = EvaluationPlan::for_definitions(
         evaluator.catalog(),
@@ -186,7 +200,7 @@ pub async fn sql_surface(
         },
     )?;
     for kind in Kind::ALL {
-        if !plan.kinds.contains(&kind) {
+        if !plan.kinds.contains(&kind) && named(&atalaya_metrics::known_view_name(kind)) {
             plan.kinds.push(kind);
             let view = atalaya_metrics::View {
                 name: atalaya_metrics::known_view_name(kind),
@@ -196,10 +210,12 @@ pub async fn sql_surface(
             plan.views.insert(0, view);
         }
     }
-    // Most questions touch few of these: computing nothing before it is asked keeps the start fast.
-    plan.views.iter_mut().for_each(|view| view.materialise = false);
     let (files, mut setup) = worker_setup(&plan, snapshot);
-    for spec in evaluator.catalog().metrics() {
+    for spec in evaluator
+        .catalog()
+        .metrics()
+        .filter(|spec| named(&format!("published_{}", spec.id)))
+    {
         let extra: String = spec.breakdown.iter().map(|name| format!("{name}, ")).collect();
         let select = match spec.unit {
             Unit::MoneyMicros => {

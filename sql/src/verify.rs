@@ -158,18 +158,7 @@ pub async fn compare_engines(
 }
 
 fn reads(evaluator: &Evaluator, spec: &MetricSpec, kind: Kind) -> bool {
-    let known = atalaya_metrics::known_view_name(kind);
-    let mut ids = vec![spec.id.as_str()];
-    if let Some(definition) = evaluator.catalog().get(&spec.id) {
-        ids.extend(
-            definition
-                .identities
-                .iter()
-                .chain(&definition.rounds_to)
-                .map(String::as_str),
-        );
-    }
-    evaluator.catalog().base_tables(&ids).contains(&known.as_str())
+    evaluator.kinds_of(&spec.id).contains(&kind)
 }
 
 /// Every figure a surface may show: all months and years of the records undivided, the last weeks by day, and the last
@@ -376,10 +365,6 @@ fn keep_verdict(
         }
     }
     differences.truncate(20);
-    let kinds: Vec<Kind> = Kind::ALL
-        .into_iter()
-        .filter(|kind| reads(evaluator, spec, *kind))
-        .collect();
-    let key = evaluator.proof_key(&spec.id, &kinds, snapshot);
+    let key = evaluator.proof_key(&spec.id, &evaluator.kinds_of(&spec.id), snapshot);
     Ok(evaluator.proofs().put(&key, &Verdict { differences })?)
 }

@@ -3,6 +3,7 @@ mod close;
 mod compare;
 mod dead_letters;
 mod demo;
+mod explain;
 mod import;
 mod metric;
 mod policy;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     DeadLetters(dead_letters::Arguments),
     /// Computes a metric.
     Metric(metric::Arguments),
+    /// Shows what a figure is made of, down to the records and the files they came in.
+    Explain(explain::Arguments),
     /// Closes a month: what is known of its MRR goes into the books and stands.
     Close(close::Arguments),
     /// Shows what was learned of closed months since they were closed, by cause.
@@ -96,6 +99,7 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::Import(arguments) => import::run(arguments, context, console).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments, context, console).await,
         Command::Metric(arguments) => metric::run(arguments, context, console).await,
+        Command::Explain(arguments) => explain::run(arguments, context, console).await,
         Command::Close(arguments) => close::run(arguments, context, console).await,
         Command::Restatements(arguments) => restatements::run(arguments, context, console).await,
         Command::Compare(arguments) => compare::run(arguments, context, console).await,

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
     let evaluator = context.evaluator()?;
     let snapshot = Snapshot::latest(evaluator.home()).await?;
-    let (files, setup) = sql_surface(&evaluator, &snapshot, None).await?;
+    let (files, setup) = sql_surface(&evaluator, &snapshot, None, &arguments.sql).await?;
     let request = Request {
         files,
         setup,

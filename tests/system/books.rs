@@ -108,6 +108,56 @@ fn what_is_learned_of_a_closed_month_is_a_restatement_of_the_open_one() {
 }
 
 #[test]
+fn a_figure_is_explained_down_to_the_file_its_records_came_in() {
+    let home = home();
+    let told = home.ok(&[
+        "explain",
+        "mrr_movements",
+        "--period",
+        "2026-02",
+        "--customer",
+        "bea",
+        "--format",
+        "csv",
+    ]);
+    let at = |text: &str| {
+        told.find(text)
+            .unwrap_or_else(|| panic!("{text} is missing in:\n{told}"))
+    };
+    // From the figure to the movement, the event, the item, the record, the file: in this order.
+    let order = [
+        at("2026-02-01,new,35000,USD,closed"),
+        at("bea,0,1,0,30000000000,30000000000,0,0,new"),
+        at("customer_movement_events (1 rows)"),
+        at("subscription_item_mrr (1 rows)"),
+        at("raw_subscriptions (1 rows)"),
+        at("2026-04-02T12:00:00Z"),
+        at("states.csv"),
+    ];
+    let (records, file) = (order[4], order[6]);
+    assert!(order[0] < order[1] && order[1] < order[2] && order[2] < order[3] && order[3] < records && records < file);
+
+    let json = home.ok(&["explain", "mrr", "--period", "2026-03", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["exhibits"][1]["name"], "mrr_at");
+    assert_eq!(json["exhibits"][1]["of_rows"], 3);
+    for (words, expected) in [
+        (["explain", "mrr", "--period", "March"], "is not a period"),
+        (
+            ["explain", "nothing", "--period", "2026-03"],
+            "there is no metric \"nothing\"",
+        ),
+        (["explain", "mrr", "--period", "2027-01"], "2027-01 has not begun"),
+    ] {
+        let said = home.run(&words);
+        assert_eq!(said.code, Some(2), "{words:?}");
+        assert!(said.err.contains(expected), "{}", said.err);
+    }
+    let stranger = home.run(&["explain", "mrr", "--period", "2026-03", "--customer", "nobody"]);
+    assert_eq!((stranger.code, stranger.out.as_str()), (Some(2), ""));
+}
+
+#[test]
 fn a_month_is_closed_once_when_it_is_over_and_by_closing_only() {
     let home = home();
     for (words, expected) in [

@@ -29,6 +29,8 @@ fn company() -> Home {
         assert_eq!(said.code, Some(0), "{}", said.err);
         assert!(said.err.contains("0 dead letters"), "{}", said.err);
     }
+    // A few rates are enough for a test.
+    std::fs::write(home.path().join("policy.toml"), "fx_max_age_days = 60\n").unwrap();
     home
 }
 

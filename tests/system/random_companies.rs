@@ -4,7 +4,7 @@ use std::{fmt::Write as _, sync::Arc};
 
 use atalaya_ingest::{ImportRequest, Mapping, import_file};
 use atalaya_metrics::{Evaluator, Policy};
-use atalaya_model::{Grain, Kind, KnownBy, ManualClock, calendar};
+use atalaya_model::{Grain, Kind, KnownBy, ManualClock, SeriesQuery, calendar};
 use atalaya_sql::compare_engines;
 use atalaya_store::{Home, Snapshot};
 use atalaya_tests::soak;
@@ -245,6 +245,81 @@ async fn judge(seed: u64) -> Vec<String> {
         faults.push(format!("seed {seed}, policy:\n{}\n{}", company.policy, company.states));
     }
     faults
+}
+
+/// Records that land in two halves, days apart: what the first half says as of its time is never changed by the second.
+async fn keeps_its_word(seed: u64) {
+    let company = companies(seed);
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open_or_create(&dir.path().join("home"), Some("reporting_currency = 'USD'")).unwrap();
+    let owner = home.own().unwrap();
+    let clock = Arc::new(ManualClock::new(NOW.parse().unwrap()));
+    let evaluator = || {
+        let policy = Policy::of_home(Some(("policy.toml", &company.policy)), home.settings()).unwrap();
+        Evaluator::new(home.clone(), Arc::clone(&clock) as _)
+            .unwrap()
+            .under(policy)
+    };
+    let query = |metric: &str, as_of| SeriesQuery {
+        metric: metric.to_owned(),
+        from: "2026-01-01".parse().unwrap(),
+        to: "2026-06-01".parse().unwrap(),
+        grain: Grain::Month,
+        by: vec![],
+        as_of,
+        known_by: KnownBy::Atalaya,
+    };
+    let lines: Vec<&str> = company.states.lines().skip(1).collect();
+    let (sooner, later) = lines.split_at(lines.len() / 2);
+    let halves = [sooner, later].map(|half| format!("{HEADER}\n{}\n", half.join("\n")));
+    let mut first_answers = Vec::new();
+    for (half, text) in halves.iter().enumerate() {
+        let mut files = vec![(Kind::Subscriptions, text.as_str())];
+        if half == 0 {
+            files.extend([
+                (Kind::FxRates, company.rates.as_str()),
+                (Kind::PriceTiers, company.tiers),
+            ]);
+        }
+        for (kind, text) in files {
+            let file = dir.path().join(format!("{kind}{half}.csv"));
+            std::fs::write(&file, text).unwrap();
+            let mapping = Mapping::default();
+            let request = ImportRequest {
+                file,
+                kind,
+                mapping,
+                delimiter: None,
+            };
+            import_file(&home, &owner, clock.as_ref(), &request, &|_| {})
+                .await
+                .unwrap();
+        }
+        let snapshot = Snapshot::latest(&home).await.unwrap();
+        let evaluator = evaluator();
+        for (index, metric) in ["mrr", "mrr_movement_events"].into_iter().enumerate() {
+            let as_of = (half == 1).then(|| NOW.parse().unwrap());
+            let series = evaluator.series_on(&query(metric, as_of), &snapshot).await.unwrap();
+            match first_answers.get(index) {
+                None => first_answers.push(series.points),
+                Some(first) => assert_eq!(&series.points, first, "seed {seed}: {metric}"),
+            }
+        }
+        clock.advance(TimeDelta::days(3));
+    }
+    assert_eq!(first_answers.len(), 2);
+}
+
+#[test]
+fn later_records_never_change_an_answer_as_of_before() {
+    let homes = if soak() { 1_000 } else { 10 };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for seed in 0..homes {
+        runtime.block_on(async { tokio::spawn(keeps_its_word(seed)).await.unwrap() });
+    }
 }
 
 #[test]

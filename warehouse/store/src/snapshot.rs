@@ -46,6 +46,16 @@ impl Snapshot {
         Self::pin(home, |_| None).await
     }
 
+    /// Whether nothing has been committed since: a look at file names, without reading any.
+    pub fn is_latest(&self, home: &Home) -> bool {
+        home.table_names().iter().all(|name| {
+            self.tables.get(name).is_some_and(|table| {
+                let next = format!("_delta_log/{:020}.json", table.version + 1);
+                !home.table_dir(name).join(next).exists()
+            })
+        })
+    }
+
     /// Pins given versions; tables not named are left out.
     pub async fn at_versions(home: &Home, versions: &BTreeMap<String, u64>) -> Result<Self, StoreError> {
         let mut snapshot = Self::pin(home, |name| versions.get(name).copied()).await?;
@@ -234,11 +244,14 @@ mod tests {
         land(&home, &schema(&["city"]), 1, 10).await;
 
         let latest = Snapshot::latest(&home).await.unwrap();
+        assert!(latest.is_latest(&home));
         assert_eq!(rows_of(&latest), Some(6));
         assert_eq!(
             columns_of(&latest),
             ["occurred_at", "arrival_seq", "record_key", "city", "region"]
         );
+        land(&home, &schema(&["city"]), 1, 11).await;
+        assert!(!latest.is_latest(&home));
         assert_eq!(check(&latest), 0);
         let versions = BTreeMap::from([("orders".to_owned(), old)]);
         let pinned = Snapshot::at_versions(&home, &versions).await.unwrap();
