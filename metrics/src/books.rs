@@ -252,6 +252,7 @@ impl Evaluator {
             known_by: KnownBy::Atalaya,
             now,
             vintages,
+            is_present: false,
         };
         let plan = EvaluationPlan::for_definitions(self.catalog(), self.home().settings(), policy, ids, &scope)?;
         self.session(&plan, snapshot).await

@@ -5,20 +5,25 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use atalaya_engine::Materialised;
 use atalaya_model::{Series, SeriesQuery};
 use atalaya_store::{Home, Snapshot, StoreError};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use tokio::sync::OnceCell;
 
 /// Answers kept; a board asks some dozens.
 const MOST_ANSWERS: usize = 512;
 
-/// What an answer is an answer to: the question, the pinned data, and the minute. What an open period shows may change with
-/// the clock alone (a trial ends), and an answer is never older than the minute it was asked in.
+/// Minutes after which a question is computed anew though no data came. Midnights fall on such a boundary in every zone.
+const FRESH_MINUTES: i64 = 5;
+
+/// What an answer is an answer to: the question, the pinned data, and the few minutes. What an open period shows may change
+/// with the clock alone (a trial ends).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Question {
     query: String,
     snapshot: String,
-    minute: DateTime<Utc>,
+    minutes: DateTime<Utc>,
 }
 
 impl Question {
@@ -26,7 +31,7 @@ impl Question {
         Some(Self {
             query: serde_json::to_string(query).ok()?,
             snapshot: snapshot.id(&[]),
-            minute: now.duration_trunc(TimeDelta::minutes(1)).ok()?,
+            minutes: now.duration_trunc(TimeDelta::minutes(FRESH_MINUTES)).ok()?,
         })
     }
 }
@@ -36,7 +41,12 @@ impl Question {
 pub(crate) struct Cache {
     snapshot: Mutex<Option<Arc<Snapshot>>>,
     answers: Mutex<BTreeMap<Question, Arc<Series>>>,
+    /// Rows of definitions by snapshot and by what else they depend on; who comes second waits for who computes them.
+    shared: Mutex<BTreeMap<(String, String), SharedRows>>,
 }
+
+/// Rows that several questions stand on, once somebody has computed them.
+type SharedRows = Arc<OnceCell<Materialised>>;
 
 impl Cache {
     /// The newest snapshot; read again only when something has been committed.
@@ -50,6 +60,13 @@ impl Cache {
         Ok(latest)
     }
 
+    /// Where the rows of a definition on a snapshot are, or will be. Those of other snapshots are let go.
+    pub(crate) fn shared(&self, snapshot: String, name: &str) -> SharedRows {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.retain(|(kept, _), _| *kept == snapshot);
+        Arc::clone(shared.entry((snapshot, name.to_owned())).or_default())
+    }
+
     pub(crate) fn get(&self, question: &Question) -> Option<Arc<Series>> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.get(question).cloned()
@@ -57,8 +74,8 @@ impl Cache {
 
     pub(crate) fn put(&self, question: Question, series: &Series) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        // Other data or another minute will not be asked for again.
-        answers.retain(|kept, _| kept.snapshot == question.snapshot && kept.minute == question.minute);
+        // Other data or other minutes will not be asked for again.
+        answers.retain(|kept, _| kept.snapshot == question.snapshot && kept.minutes == question.minutes);
         if answers.len() < MOST_ANSWERS {
             answers.insert(question, Arc::new(series.clone()));
         }

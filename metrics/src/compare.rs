@@ -101,6 +101,7 @@ impl Evaluator {
                 known_by: KnownBy::Atalaya,
                 now: self.clock().now(),
                 vintages: &[],
+                is_present: true,
             },
         )?;
         let session = self.session(&plan, snapshot).await?;

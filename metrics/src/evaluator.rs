@@ -211,6 +211,7 @@ impl Evaluator {
                 known_by: KnownBy::Atalaya,
                 now,
                 vintages: &[],
+                is_present: true,
             },
         )?;
         let session = self.session(&plan, snapshot).await?;
@@ -294,7 +295,15 @@ impl Evaluator {
         }
         for view in &plan.views {
             let done = if view.materialise {
-                session.materialise(&view.name, &view.sql).await
+                let compute = || session.materialise(&view.sql);
+                let rows = match &view.shared_as {
+                    Some(shared_as) => {
+                        let cell = self.cache.shared(snapshot.id(&[]), shared_as);
+                        cell.get_or_try_init(compute).await.cloned()
+                    }
+                    None => compute().await,
+                };
+                rows.and_then(|rows| session.adopt(&view.name, &rows))
             } else {
                 session.create_view(&view.name, &view.sql).await
             };

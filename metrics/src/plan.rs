@@ -15,6 +15,9 @@ pub struct View {
     pub sql: String,
     /// Compute it once instead of wherever it is used.
     pub materialise: bool,
+    /// Names its rows among all questions on one snapshot, where they are the same for all: they depend on records and
+    /// policy only, as known now.
+    pub shared_as: Option<String>,
 }
 
 /// What is asked of definitions, whichever they are.
@@ -30,6 +33,33 @@ pub struct Scope<'a> {
     pub now: DateTime<Utc>,
     /// Kinds of which another instant's knowledge is wanted than that of now.
     pub vintages: &'a [(Kind, DateTime<Utc>)],
+    /// Whether everything that has landed is known: no question about the past.
+    pub is_present: bool,
+}
+
+impl Scope<'_> {
+    /// Whether a definition's rows are the same for all questions of the present: it reads neither calendar nor dimensions.
+    fn is_shareable(&self, catalog: &Catalog, definition: &Definition) -> bool {
+        const CALENDAR: [&str; 4] = ["periods", "boundaries", "days", "rate_days"];
+        self.is_present
+            && self.vintages.is_empty()
+            && definition.spec.unit == Unit::Rows
+            && !catalog
+                .base_tables(&[&definition.spec.id])
+                .iter()
+                .any(|table| CALENDAR.contains(table))
+            && !catalog
+                .in_order(&[&definition.spec.id])
+                .iter()
+                .any(|below| below.sql.contains("{by}"))
+    }
+}
+
+fn known_by_name(known_by: KnownBy) -> &'static str {
+    match known_by {
+        KnownBy::Atalaya => "atalaya",
+        KnownBy::Source => "source",
+    }
 }
 
 /// All that an engine needs to answer a query over a snapshot's files: the same for both engines.
@@ -89,6 +119,7 @@ impl EvaluationPlan {
             known_by: query.known_by,
             now,
             vintages: &[],
+            is_present: query.as_of.is_none(),
         };
         let mut plan = Self::for_definitions(catalog, settings, policy, &ids, &scope)?;
         let first = periods.first().map(|period| period.start_on);
@@ -127,6 +158,7 @@ impl EvaluationPlan {
             known_by,
             now,
             vintages,
+            is_present: _,
         } = *scope;
         let known_at = |kind: Kind| {
             let other = vintages.iter().find(|(known, _)| *known == kind);
@@ -143,6 +175,7 @@ impl EvaluationPlan {
                 name: known_view_name(*kind),
                 sql: known_view(*kind, known_at(*kind), known_by),
                 materialise: false,
+                shared_as: None,
             })
             .collect();
         let definitions = catalog.in_order(ids);
@@ -155,10 +188,16 @@ impl EvaluationPlan {
             views.push(View {
                 name: definition.spec.id.clone(),
                 sql: definition.select(by),
-                materialise: definition.spec.unit == Unit::Rows
-                    && !catalog
-                        .get(&definition.spec.id)
-                        .is_some_and(|d| d.path.starts_with("identities/")),
+                materialise: definition.spec.unit == Unit::Rows && !definition.path.starts_with("identities/"),
+                shared_as: scope.is_shareable(catalog, definition).then(|| {
+                    format!(
+                        "{} {} {} {}",
+                        definition.spec.definition_hash,
+                        policy.hash(),
+                        policy.books,
+                        known_by_name(known_by)
+                    )
+                }),
             });
         }
         Ok(Self {
@@ -231,6 +270,11 @@ fn constants(
             Cell::Date(rate_on(period.starts_at)),
             Cell::Date(rate_on(measured_at(period))),
             Cell::Integer(i64::from(period.ends_at > now)),
+            Cell::Date(if period.ends_at > now {
+                calendar::day_of(zone, now)
+            } else {
+                period.end_on
+            }),
         ]
     });
     let boundaries: BTreeSet<DateTime<Utc>> = periods
@@ -294,6 +338,7 @@ fn constants(
                 ("start_rate_on", "DATE"),
                 ("end_rate_on", "DATE"),
                 ("is_open", "BIGINT"),
+                ("served_until_on", "DATE"),
             ],
             rows: period_rows.collect(),
         },

@@ -90,6 +90,7 @@ impl Evaluator {
                 known_by,
                 now,
                 vintages: &[],
+                is_present: false,
             },
         )?;
         for kind in [Kind::Subscriptions, Kind::PriceTiers, Kind::FxRates] {

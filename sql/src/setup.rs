@@ -115,6 +115,7 @@ pub(crate) async fn first_day(
             known_by: KnownBy::Atalaya,
             now,
             vintages: &[],
+            is_present: false,
         },
     )?;
     plan.kinds = vec![Kind::Subscriptions, Kind::Orders];
@@ -197,6 +198,7 @@ pub async fn sql_surface(
             known_by: KnownBy::Atalaya,
             now,
             vintages: &[],
+            is_present: false,
         },
     )?;
     for kind in Kind::ALL {
@@ -206,6 +208,7 @@ pub async fn sql_surface(
                 name: atalaya_metrics::known_view_name(kind),
                 sql: atalaya_metrics::known_view(kind, now, KnownBy::Atalaya),
                 materialise: false,
+                shared_as: None,
             };
             plan.views.insert(0, view);
         }

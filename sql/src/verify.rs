@@ -33,6 +33,7 @@ impl Verification {
 
 /// Questions that share their views: a range, a grain, at most one dimension, and the metrics that can be asked so.
 struct Round<'a> {
+    is_present: bool,
     grain: Grain,
     by: Vec<String>,
     periods: Vec<Period>,
@@ -67,7 +68,7 @@ pub async fn verify(
     };
     let unreadable = first.is_none() && !found.differences.is_empty();
     let now = as_of.map_or(now, |as_of| as_of.min(now));
-    let rounds = rounds(evaluator, &specs, first, now)?;
+    let rounds = rounds(evaluator, &specs, first, as_of, now)?;
     let mut by_metric: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (index, round) in rounds.iter().enumerate() {
         let what = round.by.first().map_or(round.grain.name(), String::as_str);
@@ -140,6 +141,7 @@ pub async fn compare_engines(
         .filter(|spec| metrics.contains(&spec.id.as_str()))
         .collect();
     let round = Round {
+        is_present: true,
         grain,
         by: by.into_iter().map(str::to_owned).collect(),
         periods: periods.to_vec(),
@@ -167,6 +169,7 @@ fn rounds<'a>(
     evaluator: &Evaluator,
     specs: &[&'a MetricSpec],
     first: Option<NaiveDate>,
+    as_of: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Round<'a>>, SqlError> {
     let settings = evaluator.home().settings();
@@ -177,6 +180,7 @@ fn rounds<'a>(
         let mut periods = calendar::periods(zone, settings.week_start, grain, from, to).map_err(MetricsError::from)?;
         periods.retain(|period| period.starts_at < now);
         Ok(Round {
+            is_present: as_of.is_none(),
             grain,
             by: dimension.into_iter().cloned().collect(),
             periods,
@@ -249,6 +253,7 @@ async fn compare<'a>(
             known_by: KnownBy::Atalaya,
             now,
             vintages: &[],
+            is_present: round.is_present,
         },
     )?;
     let first = round.periods.first().map(|period| period.start_on);

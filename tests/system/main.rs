@@ -19,3 +19,4 @@ mod golden;
 mod money;
 mod owner;
 mod random_companies;
+mod recognition;

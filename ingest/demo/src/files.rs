@@ -7,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Months, SecondsFormat, Utc};
 
 use crate::{DemoError, company::Person};
 
-pub(crate) const KINDS: [(&str, &[&str]); 6] = [
+pub(crate) const KINDS: [(&str, &[&str]); 8] = [
     (
         "fx_rates",
         &["rate_on", "currency", "quote_currency", "rate_e12", "recorded_at"],
@@ -63,6 +63,35 @@ pub(crate) const KINDS: [(&str, &[&str]); 6] = [
             "currency",
             "order_type",
             "ordered_at",
+            "recorded_at",
+        ],
+    ),
+    (
+        "invoice_lines",
+        &[
+            "customer_id",
+            "invoice_id",
+            "line_id",
+            "product",
+            "line_type",
+            "amount_minor",
+            "currency",
+            "issued_at",
+            "service_from_on",
+            "service_to_on",
+            "recorded_at",
+        ],
+    ),
+    (
+        "payments",
+        &[
+            "customer_id",
+            "payment_id",
+            "invoice_id",
+            "payment_type",
+            "amount_minor",
+            "currency",
+            "paid_at",
             "recorded_at",
         ],
     ),
@@ -254,6 +283,59 @@ impl Files {
                 row.order_type,
                 &instant(row.ordered_at),
                 &instant(change.recorded_at),
+            ],
+        )
+    }
+
+    /// The invoice of a subscription's order, for so many months from `served_from`, and its payment. A refund has a credit
+    /// note for the same days.
+    pub(crate) fn invoice(
+        &mut self,
+        row: &OrderRow,
+        served_from: DateTime<Utc>,
+        months: u32,
+        until: DateTime<Utc>,
+    ) -> Result<(), DemoError> {
+        if row.ordered_at >= until || row.recorded_at >= until {
+            return Ok(());
+        }
+        let (line_type, payment_type) = if row.order_type == "refund" {
+            ("credit_note", "refund")
+        } else {
+            ("charge", "payment")
+        };
+        let invoice = format!("in_{}", row.key);
+        let (at, known) = (instant(row.ordered_at), instant(row.recorded_at));
+        let amount = row.amount_minor.to_string();
+        let from_on = served_from.date_naive();
+        let to_on = from_on + Months::new(months);
+        self.row(
+            "invoice_lines",
+            &[
+                &row.customer_id,
+                &invoice,
+                "1",
+                row.product,
+                line_type,
+                &amount,
+                row.currency,
+                &at,
+                &from_on.to_string(),
+                &to_on.to_string(),
+                &known,
+            ],
+        )?;
+        self.row(
+            "payments",
+            &[
+                &row.customer_id,
+                &format!("pay_{}", row.key),
+                &invoice,
+                payment_type,
+                &amount,
+                row.currency,
+                &at,
+                &known,
             ],
         )
     }

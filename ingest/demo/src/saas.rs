@@ -85,22 +85,23 @@ impl Subscription {
             ordered_at: at,
             recorded_at,
         };
+        let months = if self.state.interval == "year" { 12 } else { 1 };
         files.order(&row, person.until)?;
+        files.invoice(&row, at, months, person.until)?;
         if person.chance(6) {
             let refunded_at = at + TimeDelta::hours(person.rng.random_range(5..120));
             let recorded_at = person.recorded_at(refunded_at);
             let key = format!("{}_refund", row.key);
-            files.order(
-                &OrderRow {
-                    key,
-                    amount_minor: -amount_minor,
-                    order_type: "refund",
-                    ordered_at: refunded_at,
-                    recorded_at,
-                    ..row
-                },
-                person.until,
-            )?;
+            let refund = OrderRow {
+                key,
+                amount_minor: -amount_minor,
+                order_type: "refund",
+                ordered_at: refunded_at,
+                recorded_at,
+                ..row
+            };
+            files.order(&refund, person.until)?;
+            files.invoice(&refund, at, months, person.until)?;
         }
         Ok(())
     }

@@ -40,6 +40,8 @@ pub const BASE_TABLES: &[&str] = &[
     "fx_rates_known",
     "price_tiers_known",
     "month_closes_known",
+    "invoice_lines_known",
+    "payments_known",
     "periods",
     "boundaries",
     "days",

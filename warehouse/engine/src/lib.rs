@@ -8,4 +8,4 @@ mod table;
 
 pub use datafusion::arrow;
 pub use error::EngineError;
-pub use session::{EngineSession, RAW_PREFIX};
+pub use session::{EngineSession, Materialised, RAW_PREFIX};

@@ -18,6 +18,10 @@ pub const RAW_PREFIX: &str = "raw_";
 /// Memory that all queries of one session may use together.
 const MEMORY_BYTES: usize = 4 << 30;
 
+/// Rows that were computed once.
+#[derive(Debug, Clone)]
+pub struct Materialised(Arc<MemTable>);
+
 /// A session over pinned files: what is registered once stays as it is.
 pub struct EngineSession {
     context: SessionContext,
@@ -76,14 +80,19 @@ impl EngineSession {
         Ok(())
     }
 
-    /// Computes a `SELECT` once and gives its rows a name.
-    pub async fn materialise(&self, name: &str, select: &str) -> Result<(), EngineError> {
+    /// Computes a `SELECT` once. Its rows have a name only where they are adopted.
+    pub async fn materialise(&self, select: &str) -> Result<Materialised, EngineError> {
         let plan = self.plan(select).await?;
         let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
         let batches = plan.collect_partitioned().await?;
         let schema = batches.iter().flatten().next().map_or(schema, RecordBatch::schema);
-        let table = MemTable::try_new(schema, batches)?;
-        self.context.register_table(name, Arc::new(table))?;
+        Ok(Materialised(Arc::new(MemTable::try_new(schema, batches)?)))
+    }
+
+    /// Gives computed rows, of this session or of another, a name.
+    pub fn adopt(&self, name: &str, rows: &Materialised) -> Result<(), EngineError> {
+        let rows: Arc<MemTable> = Arc::clone(&rows.0);
+        self.context.register_table(name, rows)?;
         Ok(())
     }
 

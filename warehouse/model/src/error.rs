@@ -35,7 +35,7 @@ pub enum ModelError {
     UnknownGrain(String),
     /// The text names no record kind.
     #[error(
-        "unknown kind {0:?}: expected one of customers, subscriptions, orders, ad_spend, expenses, fx_rates, price_tiers"
+        "unknown kind {0:?}: expected one of customers, subscriptions, orders, ad_spend, expenses, fx_rates, price_tiers, invoice_lines, payments"
     )]
     UnknownKind(String),
     /// The text names no IANA time zone.

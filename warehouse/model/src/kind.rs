@@ -62,6 +62,10 @@ pub enum Kind {
     FxRates,
     /// Tiers of prices that depend on the quantity.
     PriceTiers,
+    /// Lines of invoices and of credit notes, with the days they are for.
+    InvoiceLines,
+    /// Money that came in or went back.
+    Payments,
     /// MRR by customer as a month was closed. Written by closing, never imported.
     MonthCloses,
 }
@@ -105,7 +109,7 @@ pub const SYSTEM_COLUMNS: &[Column] = &[
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Customers,
         Self::Subscriptions,
         Self::Orders,
@@ -113,6 +117,8 @@ impl Kind {
         Self::Expenses,
         Self::FxRates,
         Self::PriceTiers,
+        Self::InvoiceLines,
+        Self::Payments,
         Self::MonthCloses,
     ];
 
@@ -126,6 +132,8 @@ impl Kind {
             Self::Expenses => "expenses",
             Self::FxRates => "fx_rates",
             Self::PriceTiers => "price_tiers",
+            Self::InvoiceLines => "invoice_lines",
+            Self::Payments => "payments",
             Self::MonthCloses => "month_closes",
         }
     }
@@ -232,6 +240,37 @@ impl Kind {
                     ]
                 }
             }
+            Self::InvoiceLines => {
+                const {
+                    &[
+                        column("customer_id", Text, true),
+                        column("invoice_id", Text, true),
+                        column("line_id", Text, true),
+                        column("subscription_id", Text, false),
+                        column("product", Text, false),
+                        column("plan", Text, false),
+                        defaulted("line_type", Text, "charge"),
+                        column("amount_minor", Minor, true),
+                        column("currency", Currency, true),
+                        column("issued_at", Instant, true),
+                        column("service_from_on", Date, false),
+                        column("service_to_on", Date, false),
+                    ]
+                }
+            }
+            Self::Payments => {
+                const {
+                    &[
+                        column("customer_id", Text, true),
+                        column("payment_id", Text, true),
+                        column("invoice_id", Text, false),
+                        defaulted("payment_type", Text, "payment"),
+                        column("amount_minor", Minor, true),
+                        column("currency", Currency, true),
+                        column("paid_at", Instant, true),
+                    ]
+                }
+            }
             Self::MonthCloses => {
                 const {
                     &[
@@ -286,6 +325,8 @@ impl Kind {
             Self::Orders => "ordered_at",
             Self::AdSpend | Self::Expenses => "spent_on",
             Self::FxRates => "rate_on",
+            Self::InvoiceLines => "issued_at",
+            Self::Payments => "paid_at",
             Self::MonthCloses => "boundary_at",
         }
     }
@@ -297,6 +338,8 @@ impl Kind {
             Self::Customers => &["customer_id"],
             Self::FxRates => &["rate_on", "currency", "quote_currency"],
             Self::PriceTiers => &["price_id", "currency", "first_unit"],
+            Self::InvoiceLines => &["invoice_id", "line_id"],
+            Self::Payments => &["payment_id"],
             _ => &[],
         }
     }
@@ -342,6 +385,8 @@ impl Kind {
             (Self::Subscriptions, "tier_mode") => &["volume", "graduated"],
             (Self::Subscriptions, "collection") => &["charge", "paused"],
             (Self::Subscriptions, "cancel_reason") => &["voluntary", "delinquent", "pause", "migration"],
+            (Self::InvoiceLines, "line_type") => &["charge", "credit_note", "void", "bad_debt"],
+            (Self::Payments, "payment_type") => &["payment", "refund", "dispute"],
             (Self::Expenses, "cost_role") => &["cogs", "marketing", "sales", "sales_team", "research", "general"],
             (Self::Orders, "order_type") => &["sale", "instalment", "subscription", "usage", "refund"],
             _ => &[],
