@@ -122,7 +122,7 @@ pub fn series_from_rows(
             points.push(Point {
                 period_on,
                 dimensions: vec![],
-                figure: nothing(spec.unit, reporting),
+                figure: nothing(spec, reporting),
                 status,
             });
             continue;
@@ -165,16 +165,24 @@ fn sort_parts(parts: &mut [Part]) {
 }
 
 /// What stands where there are no rows: nothing was sold and nobody pays, which are figures; a rate of nothing is none.
-fn nothing(unit: Unit, reporting: Currency) -> Figure {
-    match unit {
+fn nothing(spec: &MetricSpec, reporting: Currency) -> Figure {
+    match spec.unit {
         Unit::Money | Unit::MoneyMicros => Figure::Money {
             value_minor: 0,
             currency: reporting,
         },
         Unit::Count => Figure::Count { value: 0 },
-        Unit::Ratio | Unit::MoneyPer | Unit::Rows => Figure::None {
-            reason: "nothing to divide by in this period".to_owned(),
-        },
+        Unit::Ratio | Unit::MoneyPer | Unit::Rows => no_value(spec),
+    }
+}
+
+fn no_value(spec: &MetricSpec) -> Figure {
+    let reason = spec
+        .no_value
+        .as_deref()
+        .unwrap_or("nothing to divide by in this period");
+    Figure::None {
+        reason: reason.to_owned(),
     }
 }
 
@@ -195,9 +203,7 @@ fn figures(spec: &MetricSpec, parts: &[Part], ends: Option<(i64, i64)>) -> Resul
         Unit::Ratio => Ok(parts
             .iter()
             .map(|(_, numbers, _)| match numbers[1] {
-                0 => Figure::None {
-                    reason: "nothing to divide by in this period".to_owned(),
-                },
+                0 => no_value(spec),
                 denominator => Figure::Ratio {
                     numerator: numbers[0],
                     denominator,
@@ -216,9 +222,7 @@ fn figures(spec: &MetricSpec, parts: &[Part], ends: Option<(i64, i64)>) -> Resul
         Unit::MoneyPer => parts
             .iter()
             .map(|(_, numbers, code)| match numbers[1] {
-                0 => Ok(Figure::None {
-                    reason: "nothing to divide by in this period".to_owned(),
-                }),
+                0 => Ok(no_value(spec)),
                 things => {
                     let below = things
                         .checked_mul(atalaya_model::MICROS_PER_MINOR)

@@ -67,6 +67,7 @@ struct RawHeader {
     rounds_to: Option<String>,
     #[serde(default)]
     lookback: u32,
+    no_value: Option<String>,
 }
 
 pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
@@ -179,6 +180,7 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
             breakdown: raw.breakdown,
             targets: raw.targets,
             owner: raw.owner,
+            no_value: raw.no_value,
             source: raw.source,
             definition_hash: String::new(),
         },

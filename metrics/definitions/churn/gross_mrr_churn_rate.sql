@@ -6,6 +6,7 @@
 --- additivity = "none"
 --- grains = ["month", "quarter", "year"]
 --- identities = ["mrr_rollforward", "one_new_per_customer"]
+--- no_value = "nobody paid at the start of this period"
 --- owner = "finance"
 --- description_en = "MRR lost to churn and contraction in the period, as a share of the MRR it started with."
 --- description_es = "MRR perdido por cancelación y contracción en el periodo, sobre el MRR con que empezó."

@@ -7,6 +7,7 @@
 --- grains = ["month"]
 --- lookback = 12
 --- identities = ["mrr_not_negative"]
+--- no_value = "nobody paid a year before"
 --- owner = "finance"
 --- description_en = "The same over twelve months: customers are those who paid a year before the end of the period."
 --- description_es = "Lo mismo en doce meses: los clientes son los que pagaban un año antes del final del periodo."

@@ -7,6 +7,7 @@
 --- grains = ["month", "quarter", "year"]
 --- identities = ["mrr_rollforward", "one_new_per_customer"]
 --- targets = [{ comparator = "<", level = 0.05, source = "plan: churn rate below 5 %" }]
+--- no_value = "nobody paid at the start of this period"
 --- owner = "finance"
 --- description_en = "Of the customers that paid at the start of the period, the share that no longer pays at its end."
 --- description_es = "De los clientes que pagaban al inicio del periodo, la parte que ya no paga al final."

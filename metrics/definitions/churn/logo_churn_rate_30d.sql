@@ -7,6 +7,7 @@
 --- grains = ["day"]
 --- lookback = 30
 --- identities = ["mrr_not_negative"]
+--- no_value = "nobody paid 30 days before"
 --- owner = "finance"
 --- description_en = "Of the customers who paid 30 days before the end of the day, the share that no longer pays. Who joined since is not counted."
 --- description_es = "De los clientes que pagaban 30 días antes del final del día, la parte que ya no paga. No cuenta a los que llegaron después."

@@ -7,6 +7,7 @@
 --- grains = ["day"]
 --- lookback = 30
 --- identities = ["mrr_not_negative"]
+--- no_value = "nobody paid 30 days before and nobody new came"
 --- owner = "finance"
 --- description_en = "Times customers left in the last 30 days, over customers 30 days ago plus those new since; who leaves twice counts twice."
 --- description_es = "Veces que los clientes se fueron en los últimos 30 días, sobre los de hace 30 días más los nuevos; quien se va dos veces cuenta dos."

@@ -6,6 +6,7 @@
 --- additivity = "none"
 --- grains = ["month", "quarter", "year"]
 --- identities = ["mrr_rollforward", "one_new_per_customer"]
+--- no_value = "nobody paid at the start of this period"
 --- owner = "finance"
 --- description_en = "MRR lost to churn and contraction less what expansion and reactivation brought, as a share of the MRR the period started with. Below zero means growth from existing customers."
 --- description_es = "MRR perdido por cancelación y contracción menos lo ganado por expansión y reactivación, sobre el MRR inicial del periodo. Por debajo de cero, los clientes existentes hacen crecer el ingreso."

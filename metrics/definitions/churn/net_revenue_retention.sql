@@ -6,6 +6,7 @@
 --- additivity = "none"
 --- grains = ["month", "quarter", "year"]
 --- identities = ["mrr_rollforward", "retention_bounds"]
+--- no_value = "nobody paid at the start of this period"
 --- owner = "finance"
 --- description_en = "MRR at the end of the period of the customers who paid at its start, as a share of what they paid then. New and returning customers are not in it."
 --- description_es = "MRR al final del periodo de los clientes que pagaban al inicio, sobre lo que pagaban entonces. No incluye clientes nuevos ni los que vuelven."

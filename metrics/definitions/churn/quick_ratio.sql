@@ -6,6 +6,7 @@
 --- additivity = "none"
 --- grains = ["month", "quarter", "year"]
 --- identities = ["mrr_rollforward", "one_new_per_customer"]
+--- no_value = "nothing was lost in this period"
 --- owner = "finance"
 --- description_en = "MRR won (new, expansion and, by policy, reactivation) for each unit of MRR lost (contraction and churn). Nothing lost is no value, not infinity."
 --- description_es = "MRR ganado (nuevo, expansión y, según la política, reactivación) por unidad de MRR perdido (contracción y cancelación). Si no se pierde nada no hay valor, no infinito."

@@ -6,6 +6,7 @@
 --- additivity = "none"
 --- grains = ["month", "quarter", "year"]
 --- identities = ["mrr_rollforward"]
+--- no_value = "there is no net new ARR in this period"
 --- owner = "finance"
 --- description_en = "Money burnt (all costs less what was sold) for each unit of net new ARR. Without net new ARR there is no value."
 --- description_es = "Caja consumida (costes menos ventas) por unidad de ARR neto nuevo. Sin ARR neto nuevo no hay valor."

@@ -7,6 +7,7 @@
 --- grains = ["month"]
 --- lookback = 24
 --- identities = ["one_new_per_customer"]
+--- no_value = "nobody new came in this period"
 --- owner = "marketing"
 --- description_en = "Advertising, marketing and sales spent (as many months earlier as the policy says) per new customer of the month, whatever its channel."
 --- description_es = "Publicidad, marketing y ventas gastados (con el desfase de la política) por cliente nuevo del mes, venga de donde venga."

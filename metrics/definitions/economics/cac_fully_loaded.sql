@@ -7,6 +7,7 @@
 --- grains = ["month"]
 --- lookback = 24
 --- identities = ["one_new_per_customer"]
+--- no_value = "nobody new came in this period"
 --- owner = "marketing"
 --- description_en = "CAC with the salaries and tools of sales and marketing."
 --- description_es = "CAC con los sueldos y herramientas de ventas y marketing."

@@ -7,6 +7,7 @@
 --- grains = ["month"]
 --- lookback = 24
 --- identities = ["one_new_per_customer"]
+--- no_value = "nobody new came from a channel that is advertised in"
 --- owner = "marketing"
 --- description_en = "Advertising per new customer from a channel that is advertised in."
 --- description_es = "Publicidad por cliente nuevo llegado de un canal con publicidad."

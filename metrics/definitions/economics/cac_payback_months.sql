@@ -7,6 +7,7 @@
 --- grains = ["month"]
 --- lookback = 24
 --- identities = ["one_new_per_customer"]
+--- no_value = "nobody new came, or there is no gross margin"
 --- owner = "marketing"
 --- description_en = "Months of gross profit of the new customers that pay for winning them."
 --- description_es = "Meses de margen bruto de los clientes nuevos que pagan su captación."

@@ -5,6 +5,7 @@
 --- direction = "up"
 --- additivity = "none"
 --- grains = ["month", "quarter", "year"]
+--- no_value = "nothing was sold in this period"
 --- owner = "finance"
 --- description_en = "Of what was sold, the share left after the cost of serving it (expenses of role cogs)."
 --- description_es = "De lo vendido, la parte que queda tras el coste de servirlo (gastos con función cogs)."

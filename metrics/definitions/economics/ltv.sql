@@ -7,6 +7,7 @@
 --- grains = ["month"]
 --- lookback = 6
 --- identities = ["mrr_rollforward"]
+--- no_value = "there is no churn in six closed months, no gross margin or no customer"
 --- owner = "finance"
 --- description_en = "ARPA times gross margin over monthly customer churn, the mean of six closed months. No churn is no value, not infinity."
 --- description_es = "ARPA por margen bruto entre la cancelación mensual, media de seis meses cerrados. Sin cancelaciones no hay valor, no infinito."

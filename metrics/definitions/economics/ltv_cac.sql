@@ -7,6 +7,7 @@
 --- grains = ["month"]
 --- lookback = 24
 --- identities = ["one_new_per_customer"]
+--- no_value = "there is no lifetime value or nobody new"
 --- owner = "finance"
 --- description_en = "What a customer is worth for each unit spent on winning one, in the same month; no value where either has none."
 --- description_es = "Lo que vale un cliente por cada unidad gastada en captarlo, en el mismo mes; sin valor si falta alguno."

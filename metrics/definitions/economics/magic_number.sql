@@ -7,6 +7,7 @@
 --- grains = ["quarter"]
 --- lookback = 1
 --- identities = ["mrr_rollforward"]
+--- no_value = "nothing was spent on winning customers in the quarter before"
 --- owner = "finance"
 --- description_en = "Net new ARR of the quarter for each unit spent on sales and marketing, team included, in the quarter before."
 --- description_es = "ARR neto nuevo del trimestre por unidad gastada en ventas y marketing, con equipo, en el trimestre anterior."

@@ -7,6 +7,7 @@
 --- grains = ["month"]
 --- lookback = 12
 --- identities = ["mrr_rollforward"]
+--- no_value = "there is no ARR a year ago or nothing was sold in the year"
 --- owner = "finance"
 --- description_en = "Growth of ARR over a year plus the margin of those twelve months, in millionths of one: 0.4 is the rule. Margin is what was sold less all costs."
 --- description_es = "Crecimiento del ARR en un año más el margen de esos doce meses, en millonésimas: 0,4 es la regla. El margen es lo vendido menos todos los costes."

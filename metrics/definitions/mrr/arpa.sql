@@ -7,6 +7,7 @@
 --- grains = ["day", "week", "month", "quarter", "year"]
 --- dimensions = ["product", "plan", "country", "market", "channel"]
 --- identities = ["mrr_rollforward", "mrr_not_negative"]
+--- no_value = "nobody pays at the end of this period"
 --- owner = "finance"
 --- description_en = "MRR per paying customer at the end of the period."
 --- description_es = "MRR por cliente de pago al final del periodo."

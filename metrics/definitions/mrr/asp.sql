@@ -6,6 +6,7 @@
 --- additivity = "none"
 --- grains = ["month", "quarter", "year"]
 --- identities = ["mrr_rollforward", "one_new_per_customer"]
+--- no_value = "nobody new came in this period"
 --- owner = "finance"
 --- description_en = "MRR of new customers per new customer."
 --- description_es = "MRR de los clientes nuevos por cliente nuevo."

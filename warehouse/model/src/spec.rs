@@ -110,6 +110,9 @@ pub struct MetricSpec {
     pub targets: Vec<Target>,
     /// Who answers for it.
     pub owner: String,
+    /// Why there is no value where there is none: one English sentence part.
+    #[serde(default)]
+    pub no_value: Option<String>,
     /// Where the rule comes from.
     pub source: String,
     /// SHA-256 of the definition and of all it depends on, in hexadecimal.
