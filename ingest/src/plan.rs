@@ -153,6 +153,7 @@ impl Plan {
                 .position(|planned| planned.column.name == name)
                 .and_then(|index| values[index].as_ref())
         };
+        self.check_row(&of)?;
         let occurred_at = match of(self.kind.occurred_column()) {
             Some(Value::Instant(at)) => *at,
             Some(Value::Date(day)) => atalaya_model::calendar::day_starts_at(self.zone, *day),
@@ -200,6 +201,37 @@ impl Plan {
             }
         }
         Ok(landing)
+    }
+
+    /// What only several columns together can tell.
+    fn check_row<'a>(&self, of: &impl Fn(&str) -> Option<&'a Value>) -> Result<(), RowFault> {
+        let fault = |column: &str, reason: &str| {
+            Err(RowFault {
+                column: column.to_owned(),
+                reason: reason.to_owned(),
+            })
+        };
+        if self.kind != Kind::MonthCloses
+            && let Some(Value::Text(customer)) = of("customer_id")
+            && customer == "*"
+        {
+            return fault("customer_id", "\"*\" is no customer: the books use it for all");
+        }
+        let takes_back = ["line_type", "payment_type"].iter().any(
+            |column| matches!(of(column), Some(Value::Text(word)) if !matches!(word.as_str(), "charge" | "payment")),
+        );
+        if let (true, Some(Value::Integer(1..))) = (takes_back, of("amount_minor")) {
+            return fault("amount_minor", "is above zero, and what is taken back is negative");
+        }
+        match (of("service_from_on"), of("service_to_on")) {
+            (Some(Value::Date(from)), Some(Value::Date(to))) if to <= from => fault(
+                "service_to_on",
+                "is not after service_from_on; it is the first day no longer served",
+            ),
+            (Some(_), None) => fault("service_to_on", "is missing where service_from_on is given"),
+            (None, Some(_)) => fault("service_from_on", "is missing where service_to_on is given"),
+            _ => Ok(()),
+        }
     }
 
     fn row_currency(&self, cells: &[Option<String>]) -> Result<Option<Currency>, RowFault> {

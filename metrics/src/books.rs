@@ -54,8 +54,9 @@ pub struct Restatement {
 }
 
 /// The columns of `month_closes`, as its import reads them.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 16] = [
     "boundary_at",
+    "boundary",
     "month_on",
     "customer_id",
     "currency",
@@ -94,27 +95,32 @@ impl Evaluator {
             hash,
             instant(now),
         ];
-        let head = [instant(period.ends_at), period.start_on.to_string()];
-        let row = |cells: Vec<String>| -> Vec<String> {
-            head.iter().cloned().chain(cells).chain(tail.iter().cloned()).collect()
-        };
-        let blank = || (0..5).map(|_| String::new());
-        let mut rows = vec![row(["*".to_owned(), tail[0].clone()]
-            .into_iter()
-            .chain(blank())
-            .chain(["0".to_owned(), "0".to_owned()])
-            .collect())];
-        let sql = format!(
-            "SELECT customer_id, currency, product, plan, country, market, channel, native_micros, value_micros \
-             FROM mrr_known_at WHERE boundary_at = CAST('{}' AS TIMESTAMPTZ) \
-             ORDER BY customer_id, currency, product, plan, native_micros, value_micros",
-            period.ends_at.format("%Y-%m-%d %H:%M:%S%.6f+00:00")
-        );
-        for batch in ask(&session, &sql).await? {
-            for index in 0..batch.num_rows() {
-                let mut cells: Vec<String> = (0..7).map(|column| text(&batch, column, index)).collect();
-                cells.extend([7, 8].map(|column| integer(&batch, column, index).to_string()));
-                rows.push(row(cells));
+        let mut rows = Vec::new();
+        // The opening is written as it is known now, too: what this month moved is told from there, whatever the books of
+        // the month before say.
+        for (boundary_at, boundary) in [(period.starts_at, "opening"), (period.ends_at, "closing")] {
+            let head = [instant(boundary_at), boundary.to_owned(), period.start_on.to_string()];
+            let row = |cells: Vec<String>| -> Vec<String> {
+                head.iter().cloned().chain(cells).chain(tail.iter().cloned()).collect()
+            };
+            let blank = (0..5).map(|_| String::new());
+            rows.push(row(["*".to_owned(), tail[0].clone()]
+                .into_iter()
+                .chain(blank)
+                .chain(["0".to_owned(), "0".to_owned()])
+                .collect()));
+            let sql = format!(
+                "SELECT customer_id, currency, product, plan, country, market, channel, native_micros, value_micros \
+                 FROM mrr_known_at WHERE boundary_at = CAST('{}' AS TIMESTAMPTZ) \
+                 ORDER BY customer_id, currency, product, plan, native_micros, value_micros",
+                boundary_at.format("%Y-%m-%d %H:%M:%S%.6f+00:00")
+            );
+            for batch in ask(&session, &sql).await? {
+                for index in 0..batch.num_rows() {
+                    let mut cells: Vec<String> = (0..7).map(|column| text(&batch, column, index)).collect();
+                    cells.extend([7, 8].map(|column| integer(&batch, column, index).to_string()));
+                    rows.push(row(cells));
+                }
             }
         }
         Ok((COLUMNS.to_vec(), rows))
@@ -124,9 +130,9 @@ impl Evaluator {
     pub async fn closes(&self, period: Period, snapshot: &Snapshot) -> Result<Vec<Close>, MetricsError> {
         let now = self.clock().now();
         let session = self
-            .books_session(self.policy(), &["mrr_at"], period, now, &[], snapshot)
+            .books_session(self.policy(), &["closed_boundaries"], period, now, &[], snapshot)
             .await?;
-        let sql = "SELECT month_on, boundary_at, closed_at, policy FROM month_closes_known WHERE customer_id = '*' ORDER BY month_on";
+        let sql = "SELECT month_on, boundary_at, closed_at, policy FROM month_closes_known WHERE customer_id = '*' AND boundary = 'closing' ORDER BY month_on";
         let mut closes = Vec::new();
         for batch in ask(&session, sql).await? {
             let days = batch.column(0).as_primitive::<Date32Type>();

@@ -179,9 +179,10 @@ impl EvaluationPlan {
             })
             .collect();
         let definitions = catalog.in_order(ids);
+        let lag = u32::try_from(policy.cac_lag_months).unwrap_or(0);
         let lookback = definitions
             .iter()
-            .map(|definition| definition.lookback)
+            .map(|definition| definition.lookback + if definition.lookback_by_cac_lag { lag } else { 0 })
             .max()
             .unwrap_or(0);
         for definition in definitions {

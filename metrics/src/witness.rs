@@ -178,6 +178,10 @@ impl Evaluator {
         }
         let mut customers = Customer::all(known(states, now));
         customers.retain(|id, _| ids.contains(id));
+        // Of whom nothing is known any more, the definitions must have nothing either.
+        for id in ids {
+            customers.entry(id.clone()).or_default();
+        }
         Ok(customers)
     }
 

@@ -118,7 +118,14 @@ pub(crate) async fn first_day(
             is_present: false,
         },
     )?;
-    plan.kinds = vec![Kind::Subscriptions, Kind::Orders];
+    plan.kinds = vec![
+        Kind::Subscriptions,
+        Kind::Orders,
+        Kind::InvoiceLines,
+        Kind::Payments,
+        Kind::AdSpend,
+        Kind::Expenses,
+    ];
     let session = evaluator.session(&plan, snapshot).await?;
     let mut first = None;
     for kind in &plan.kinds {
@@ -187,6 +194,19 @@ pub async fn sql_surface(
         .map(|definition| definition.spec.id.as_str())
         .filter(|id| named(id) || named(&format!("published_{id}")))
         .collect();
+    for id in &ids {
+        if let Some(definition) = evaluator.catalog().get(id)
+            && definition.spec.unit != Unit::Rows
+            && !definition.spec.grains.contains(&Grain::Month)
+        {
+            let grains: Vec<&str> = definition.spec.grains.iter().map(|grain| grain.name()).collect();
+            return Err(SqlError::Query(format!(
+                "{id} is computed by {} only, and SQL reads months: ask `atalaya metric {id} --grain {}`",
+                grains.join(", "),
+                grains.first().unwrap_or(&"day")
+            )));
+        }
+    }
     let mut plan = EvaluationPlan::for_definitions(
         evaluator.catalog(),
         settings,

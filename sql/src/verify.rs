@@ -194,6 +194,7 @@ fn rounds<'a>(
     };
     let mut rounds = vec![
         round(Grain::Month, first, None)?,
+        round(Grain::Quarter, first, None)?,
         round(Grain::Year, first, None)?,
         round(Grain::Day, first.max(to - Days::new(35)), None)?,
     ];

@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     let (columns, rows) = evaluator.closing_rows(period, &snapshot).await?;
     let file = home.scratch_dir()?.join(format!("close-{}.csv", arguments.month));
     let mut table = crate::output::Table::new(&columns, &vec![false; columns.len()]);
-    let customers = rows.len() - 1;
+    let customers = rows.len() - 2;
     table.rows = rows
         .into_iter()
         .map(|row| row.into_iter().map(|cell| (!cell.is_empty()).then_some(cell)).collect())

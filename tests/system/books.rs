@@ -108,6 +108,56 @@ fn what_is_learned_of_a_closed_month_is_a_restatement_of_the_open_one() {
 }
 
 #[test]
+fn a_restatement_stays_one_when_its_month_is_closed_too() {
+    let mut home = home();
+    home.ok(&["close", "2026-02"]);
+    // Learned in April, before March is closed: dan has paid 500 since January, and bea was never there.
+    home.now = Some("2026-04-05T12:00:00Z".to_owned());
+    let late = home.file(
+        "late.csv",
+        "record_key,record_version,operation,customer_id,subscription_id,item_id,status,unit_price,currency,interval,valid_from\n\
+         r9,0,upsert,dan,s9,i9,active,500,USD,month,2026-01-10T10:00:00Z\n\
+         r2,1,delete,bea,s2,i2,active,300,USD,month,2026-02-01T10:00:00Z\n",
+    );
+    assert_eq!(home.import(&late, "subscriptions").code, Some(0));
+    let movements = |home: &Home| {
+        let words = [
+            "metric",
+            "mrr_movements",
+            "--from",
+            "2026-03-01",
+            "--to",
+            "2026-04-01",
+            "--format",
+            "csv",
+        ];
+        home.ok(&words)
+    };
+    let open = movements(&home);
+    assert_eq!(
+        open,
+        "period,movement,value_minor,currency,status\n2026-03-01,fx,1000,USD,closed\n2026-03-01,restatement,20000,USD,closed\n"
+    );
+    home.ok(&["close", "2026-03"]);
+    assert_eq!(movements(&home), open);
+    let rates = [
+        "metric",
+        "net_revenue_retention",
+        "--from",
+        "2026-03-01",
+        "--to",
+        "2026-04-01",
+        "--format",
+        "csv",
+    ];
+    // ana, cruz and dan paid 110 + 50 + 500 in February, as is known now, and pay 120 + 50 + 500.
+    assert_eq!(
+        home.ok(&rates).lines().last(),
+        Some("2026-03-01,67000000000,66000000000,closed")
+    );
+}
+
+#[test]
 fn a_figure_is_explained_down_to_the_file_its_records_came_in() {
     let home = home();
     let told = home.ok(&[
@@ -127,7 +177,7 @@ fn a_figure_is_explained_down_to_the_file_its_records_came_in() {
     // From the figure to the movement, the event, the item, the record, the file: in this order.
     let order = [
         at("2026-02-01,new,35000,USD,closed"),
-        at("bea,0,1,0,30000000000,30000000000,0,0,new"),
+        at("bea,0,1,0,30000000000,30000000000,0,0,0,new"),
         at("customer_movement_events (1 rows)"),
         at("subscription_item_mrr (1 rows)"),
         at("raw_subscriptions (1 rows)"),

@@ -121,6 +121,20 @@ fn figures_of_a_month_by_hand() {
 }
 
 #[test]
+fn customers_are_won_by_what_was_spent_some_months_before() {
+    let home = home();
+    // Two months before March, nothing else was spent than in any month; twelve months before nothing was.
+    for (lag, expected) in [(2, "20000,USD"), (12, "0,USD")] {
+        std::fs::write(home.path().join("policy.toml"), format!("cac_lag_months = {lag}\n")).unwrap();
+        assert_eq!(
+            figure(&home, "cac", "month", "2026-03-01", "2026-04-01"),
+            expected,
+            "{lag}"
+        );
+    }
+}
+
+#[test]
 fn where_there_is_nothing_to_divide_by_there_is_no_value() {
     let home = home();
     // Nobody came in January, nobody lost anything, and ARR did not grow: no value, not 0, 1 or infinity.

@@ -72,6 +72,25 @@ fn the_gap_between_two_policies_is_told_by_cause_and_customer() {
         compare(&home, "profitwell"),
         format!("{atalaya}profitwell,,,28200,USD\n")
     );
+    // What starts in the future needs no rate yet, also where items are converted by the rate of their start.
+    let later = home.file(
+        "later.csv",
+        "customer_id,subscription_id,item_id,status,unit_price,currency,interval,valid_from\nnext,s8,i8,active,5,EUR,month,2026-05-10\n",
+    );
+    assert_eq!(home.import(&later, "subscriptions").code, Some(0));
+    let events = [
+        "metric",
+        "mrr_movement_events",
+        "--policy",
+        "chartmogul",
+        "--from",
+        "2026-02-01",
+        "--to",
+        "2026-03-01",
+        "--format",
+        "csv",
+    ];
+    assert!(home.ok(&events).contains("2026-02-01,new,11000,USD,closed"));
     // A customer at zero by discount is one for ChartMogul only.
     let customers = |policy: &str| {
         let words = [
@@ -139,4 +158,64 @@ fn a_home_has_a_policy_of_its_own() {
             said.err
         );
     }
+}
+
+#[test]
+fn a_churn_has_the_reason_its_records_tell() {
+    let mut home = Home::new();
+    home.now = Some("2026-04-01T10:00:00Z".to_owned());
+    let item = |id: &str, rows: &[(&str, &str, &str, &str)]| -> String {
+        rows.iter()
+            .map(|(status, from, reason, more)| {
+                format!("{id},s_{id},i_{id},{status},10,USD,month,{from},{reason},{more}\n")
+            })
+            .collect()
+    };
+    let active = ("active", "2026-01-10T10:00:00Z", "", ",");
+    let states = [
+        "customer_id,subscription_id,item_id,status,unit_price,currency,interval,valid_from,cancel_reason,collection,cancel_at\n".to_owned(),
+        item("asked", &[active, ("canceled", "2026-03-05", "", ",")]),
+        item("moved", &[active, ("canceled", "2026-03-05", "migration", ",")]),
+        item("failed", &[active, ("past_due", "2026-03-05", "", ","), ("canceled", "2026-03-08", "", ",")]),
+        item("told", &[active, ("past_due", "2026-03-05", "", ","), ("canceled", "2026-03-08", "voluntary", ",")]),
+        item("unpaid", &[active, ("unpaid", "2026-03-05", "", ",")]),
+        item("paused", &[active, ("paused", "2026-03-05", "", ",")]),
+        item("ended", &[active, ("past_due", "2026-03-05", "", ",2026-03-20")]),
+        item("owing", &[active, ("past_due", "2026-03-05", "", ",")]),
+        item("asleep", &[active, ("active", "2026-03-05", "", "paused,")]),
+    ]
+    .concat();
+    let path = home.file("states.csv", states);
+    let said = home.import(&path, "subscriptions");
+    assert!(
+        said.err.contains("20 subscriptions landed, 0 dead letters"),
+        "{}",
+        said.err
+    );
+    let reasons = |home: &Home| {
+        let sql = "SELECT customer_id, reason FROM customer_movement_events WHERE movement = 'churn' ORDER BY 1";
+        home.ok(&["sql", sql, "--format", "csv"]).replace('\n', " ")
+    };
+    let always = "customer_id,reason asked,voluntary ended,delinquent failed,delinquent moved,migration ";
+    assert_eq!(
+        reasons(&home),
+        format!("{always}paused,pause told,voluntary unpaid,delinquent ")
+    );
+    // Where late payers and paused collection do not count, they are churn, for that reason.
+    std::fs::write(
+        home.path().join("policy.toml"),
+        "past_due_counts = false\ncollection_paused_counts = false\n",
+    )
+    .unwrap();
+    assert_eq!(
+        reasons(&home),
+        "customer_id,reason asked,voluntary asleep,pause ended,delinquent failed,delinquent moved,migration owing,delinquent paused,pause told,delinquent unpaid,delinquent "
+    );
+    let said = home.run(&["sql", "SELECT * FROM logo_churn_rate_30d"]);
+    assert_eq!(said.code, Some(2));
+    assert!(
+        said.err.contains("logo_churn_rate_30d is computed by day only"),
+        "{}",
+        said.err
+    );
 }

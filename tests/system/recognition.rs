@@ -68,19 +68,19 @@ fn recognised_deferred_and_contra_are_what_was_invoiced() {
     );
     // January: 365 + 90 + 31 EUR. February: -45 + 7. March: 59. April: 30 - 20 + 40.
     assert_eq!(invoiced, [36_500 + 9_000 + 3_720, -3_800, 5_900, 5_000]);
-    // January: 31 + 31 + 17 EUR. February: 28 + 28 + 14 EUR + 7. March: 31 + 31 + all 59 of late, 28 of which were served
+    // January: 31 + 31 + 17 EUR. February: 28 + 28 - 14 * 0.50 + 14 EUR + 7. March: 31 + 31 - 31 * 0.50 + all 59 of late, 28 of which were served
     // before it was billed. April, ten days over: 10 + 10 of the old plan; nothing yet of the change made today.
     assert_eq!(
         recognised,
         [
             3_100 + 3_100 + 2_040,
-            2_800 + 2_800 + 1_680 + 700,
-            3_100 + 3_100 + 5_900,
+            2_800 + 2_800 - 700 + 1_680 + 700,
+            3_100 + 3_100 - 1_550 + 5_900,
             1_000 + 1_000
         ]
     );
-    // The credit by 1 March: 59 of 90 days of -45; the rest in March.
-    assert_eq!(contra, [0, -2_950, -1_550, 0]);
+    // Of the credit, 45 of 90 days were served: half of it takes back what was earned, half what would have been.
+    assert_eq!(contra, [0, -2_250, 0, 0]);
     let mut left = 0;
     for month in 0..4 {
         left += invoiced[month] - recognised[month] - contra[month];
@@ -89,4 +89,32 @@ fn recognised_deferred_and_contra_are_what_was_invoiced() {
     assert_eq!(deferred[3], (365 - 100) * 100 + 2_000 - 2_000 + 4_000);
     // The second payment came a minute before February began in Madrid.
     assert_eq!(minor("collected"), [45_500, -4_500, 0, 0]);
+}
+
+#[test]
+fn lines_that_contradict_themselves_are_dead_letters() {
+    let home = home();
+    let lines = home.file(
+        "odd.csv",
+        "customer_id,invoice_id,line_id,line_type,amount,currency,issued_at,service_from_on,service_to_on\n\
+         a,j1,1,charge,10,USD,2026-01-01,2026-02-01,2026-02-01\n\
+         a,j2,1,charge,10,USD,2026-01-01,2026-02-01,\n\
+         a,j3,1,credit_note,10,USD,2026-01-01,,\n\
+         *,j4,1,charge,10,USD,2026-01-01,,\n",
+    );
+    let said = home.import(&lines, "invoice_lines");
+    assert!(
+        said.err.contains("0 invoice_lines landed, 4 dead letters"),
+        "{}",
+        said.err
+    );
+    let dead = home.ok(&["dead-letters", "--format", "csv"]);
+    for expected in [
+        "service_to_on,is not after service_from_on",
+        "service_to_on,is missing where service_from_on is given",
+        "amount_minor,\"is above zero, and what is taken back is negative\"",
+        "customer_id,\"\"\"*\"\" is no customer",
+    ] {
+        assert!(dead.contains(expected), "{expected} is missing in\n{dead}");
+    }
 }

@@ -19,6 +19,8 @@ pub struct Definition {
     pub rounds_to: Option<String>,
     /// How many periods before those asked for it looks back on.
     pub lookback: u32,
+    /// Whether it looks back on as many more as the policy's `cac_lag_months` says.
+    pub lookback_by_cac_lag: bool,
     /// The `SELECT`, with `{by}` where the dimensions asked for go.
     pub sql: String,
     /// The line of the file on which `sql` starts, from 1.
@@ -67,6 +69,7 @@ struct RawHeader {
     rounds_to: Option<String>,
     #[serde(default)]
     lookback: u32,
+    lookback_switch: Option<String>,
     no_value: Option<String>,
 }
 
@@ -155,6 +158,12 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
         };
         faults.push(fault(line_of("dimensions"), text.to_owned()));
     }
+    if let Some(other) = raw.lookback_switch.as_deref().filter(|name| *name != "cac_lag_months") {
+        faults.push(fault(
+            line_of("lookback_switch"),
+            format!("lookback_switch {other:?} is no switch of months; there is cac_lag_months"),
+        ));
+    }
     if sql.trim().is_empty() {
         faults.push(fault(
             text.lines().count().max(1),
@@ -188,6 +197,7 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
         identities: raw.identities,
         rounds_to: raw.rounds_to,
         lookback: raw.lookback,
+        lookback_by_cac_lag: raw.lookback_switch.is_some(),
         sql,
         sql_line,
     })

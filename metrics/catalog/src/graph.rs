@@ -100,6 +100,7 @@ pub(crate) fn hash(definitions: &mut BTreeMap<String, Definition>) {
                 hash.update(definition.spec.id.as_bytes());
                 hash.update([0]);
                 hash.update(definition.sql.as_bytes());
+                hash.update(definition.lookback.to_le_bytes());
                 hash.update([0]);
             }
             hash.finalize().iter().fold(String::new(), |mut text, byte| {

@@ -12,7 +12,7 @@
 --- description_es = "Del MRR al inicio del periodo, la parte que sus clientes siguen pagando al final, cada uno hasta lo que pagaba al inicio. Nunca más del 100 %."
 --- depends_on = ["customer_movements"]
 --- source = "metric-rules B3: GRR by the cohort method"
-SELECT period_start, money_sum(LEAST(end_micros, start_micros)) AS numerator, money_sum(start_micros) AS denominator
+SELECT period_start, money_sum(LEAST(end_micros, basis_micros)) AS numerator, money_sum(basis_micros) AS denominator
 FROM customer_movements
-WHERE start_micros > 0
+WHERE basis_micros > 0
 GROUP BY period_start

@@ -14,6 +14,6 @@
 --- source = "metric-rules B3: (churn + contraction - expansion - reactivation) / start"
 SELECT period_start,
        money_sum(CASE WHEN movement IN ('churn', 'contraction', 'expansion', 'reactivation') THEN -change_micros ELSE 0 END) AS numerator,
-       money_sum(start_micros) AS denominator
+       money_sum(basis_micros) AS denominator
 FROM customer_movements
 GROUP BY period_start

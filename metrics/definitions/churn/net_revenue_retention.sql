@@ -12,7 +12,7 @@
 --- description_es = "MRR al final del periodo de los clientes que pagaban al inicio, sobre lo que pagaban entonces. No incluye clientes nuevos ni los que vuelven."
 --- depends_on = ["customer_movements"]
 --- source = "metric-rules B3: NRR by the cohort method"
-SELECT period_start, money_sum(end_micros) AS numerator, money_sum(start_micros) AS denominator
+SELECT period_start, money_sum(end_micros) AS numerator, money_sum(basis_micros) AS denominator
 FROM customer_movements
-WHERE start_micros > 0
+WHERE basis_micros > 0
 GROUP BY period_start

@@ -5,7 +5,7 @@
 --- direction = "down"
 --- additivity = "none"
 --- grains = ["month"]
---- lookback = 24
+--- lookback_switch = "cac_lag_months"
 --- identities = ["one_new_per_customer"]
 --- no_value = "nobody new came in this period"
 --- owner = "marketing"

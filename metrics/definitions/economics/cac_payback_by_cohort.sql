@@ -5,7 +5,7 @@
 --- direction = "down"
 --- additivity = "none"
 --- grains = ["month"]
---- lookback = 24
+--- lookback_switch = "cac_lag_months"
 --- no_value = "the customers won have not paid back what winning them cost"
 --- identities = ["mrr_events_rollforward"]
 --- owner = "marketing"

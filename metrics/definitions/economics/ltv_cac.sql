@@ -5,7 +5,7 @@
 --- direction = "up"
 --- additivity = "none"
 --- grains = ["month"]
---- lookback = 24
+--- lookback_switch = "cac_lag_months"
 --- identities = ["one_new_per_customer"]
 --- no_value = "there is no lifetime value or nobody new"
 --- owner = "finance"

@@ -2,6 +2,7 @@
 --- unit = "rows"
 --- description_en = "Deferred at the start plus invoiced less recognised less contra is deferred at the end. Rows are violations."
 --- description_es = "Lo diferido al inicio más lo facturado menos lo reconocido menos el menor ingreso es lo diferido al final. Las filas son incumplimientos."
+--- lookback = 1
 --- depends_on = ["invoiced", "recognised_revenue", "contra_revenue", "deferred_revenue", "periods"]
 --- source = "metric-rules B4: recognised + deferred + contra always equals invoiced"
 WITH parts AS (

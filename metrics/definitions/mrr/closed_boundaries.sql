@@ -6,4 +6,4 @@
 --- source = "issue: close freezes a month"
 SELECT DISTINCT c.boundary_at
 FROM month_closes_known c CROSS JOIN policy
-WHERE policy.books = 1 AND c.reporting_currency = policy.reporting_currency
+WHERE c.boundary = 'closing' AND policy.books = 1 AND c.reporting_currency = policy.reporting_currency

@@ -8,13 +8,14 @@
 WITH dated AS (
   SELECT p.period_start, s.customer_id, s.currency, s.product, s.plan, s.changed_at, s.items_before, s.items_after, s.previous_at, s.ended_by,
          s.native_before_micros, s.native_after_micros, s.own_before_micros, s.own_after_micros,
+         CASE WHEN s.unrated_so_far = 0 THEN 0 END AS is_rated,
          CASE policy.fx_mode WHEN 'constant' THEN policy.fx_constant_on ELSE p.end_rate_on END AS rate_on
   FROM customer_steps s
   JOIN periods p ON s.changed_at >= p.starts_at AND s.changed_at < p.measured_at
   CROSS JOIN policy
 ), converted AS (
   SELECT d.period_start, d.customer_id, d.product, d.plan, d.changed_at, d.items_before, d.items_after, d.previous_at, d.ended_by,
-         CASE WHEN policy.fx_mode = 'service_start' THEN d.own_after_micros
+         CASE WHEN policy.fx_mode = 'service_start' THEN d.own_after_micros + require(d.is_rated, 'no exchange rate from ' || d.currency || ' to ' || policy.reporting_currency || ' for the start of an item of customer ' || d.customer_id)
               ELSE muldiv(d.native_after_micros, require(r.numerator, 'no exchange rate from ' || d.currency || ' to ' || policy.reporting_currency || ' for ' || CAST(d.rate_on AS VARCHAR)), r.denominator) END AS after_micros,
          CASE WHEN policy.fx_mode = 'service_start' THEN d.own_before_micros
               ELSE muldiv(d.native_before_micros, require(r.numerator, 'no exchange rate from ' || d.currency || ' to ' || policy.reporting_currency || ' for ' || CAST(d.rate_on AS VARCHAR)), r.denominator) END AS before_micros,

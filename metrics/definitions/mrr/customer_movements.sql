@@ -15,7 +15,7 @@ WITH netted AS (
 SELECT n.period_start, n.customer_id, n.starts, n.closes, n.start_micros, n.end_micros,
        n.end_micros - n.revalued_micros AS change_micros,
        n.revalued_micros - n.basis_micros AS fx_micros,
-       n.basis_micros - n.start_micros AS restatement_micros,
+       n.basis_micros, n.basis_micros - n.start_micros AS restatement_micros,
        CASE WHEN n.starts = 0 AND n.closes = 0 THEN 'unchanged'
             WHEN n.starts = 0 AND a.customer_id IS NOT NULL THEN 'new'
             WHEN n.starts = 0 THEN 'reactivation'

@@ -14,4 +14,4 @@ SELECT b.boundary_at, f.customer_id, f.currency, f.product, f.plan, f.country, f
 FROM boundaries b
 JOIN month_closes_known f ON f.boundary_at = b.boundary_at
 CROSS JOIN policy
-WHERE policy.books = 1 AND f.reporting_currency = policy.reporting_currency AND f.customer_id <> '*'
+WHERE f.boundary = 'closing' AND policy.books = 1 AND f.reporting_currency = policy.reporting_currency AND f.customer_id <> '*'

@@ -24,7 +24,8 @@ WITH tiered AS (
          COALESCE(s.included_tax_ppm, 0) AS tax_ppm,
          LEAD(s.valid_from) OVER (PARTITION BY s.source, s.item_id ORDER BY s.valid_from, s.record_version, s.arrival_seq, s.record_key) AS next_at,
          LEAD(s.status) OVER (PARTITION BY s.source, s.item_id ORDER BY s.valid_from, s.record_version, s.arrival_seq, s.record_key) AS next_status,
-         LEAD(s.cancel_reason) OVER (PARTITION BY s.source, s.item_id ORDER BY s.valid_from, s.record_version, s.arrival_seq, s.record_key) AS next_reason
+         LEAD(s.cancel_reason) OVER (PARTITION BY s.source, s.item_id ORDER BY s.valid_from, s.record_version, s.arrival_seq, s.record_key) AS next_reason,
+         LEAD(s.collection) OVER (PARTITION BY s.source, s.item_id ORDER BY s.valid_from, s.record_version, s.arrival_seq, s.record_key) AS next_collection
   FROM subscriptions_known s
 ), dated AS (
   SELECT f.*,
@@ -47,11 +48,11 @@ WITH tiered AS (
 SELECT d.source, d.record_key, d.recorded_at, d.customer_id, d.subscription_id, d.item_id, d.product, d.plan, d.currency, d.status, d.quantity, d.cancel_at,
        d.starts_at, LEAST(d.cancel_at, d.dropped_at, d.next_at) AS ends_at, d.counts,
        CASE WHEN d.dropped_at <= LEAST(d.cancel_at, d.dropped_at, d.next_at) THEN 'delinquent'
-            WHEN d.cancel_at <= LEAST(d.cancel_at, d.dropped_at, d.next_at) THEN COALESCE(d.cancel_reason, 'voluntary')
-            WHEN d.next_status = 'paused' THEN 'pause'
-            WHEN d.next_status = 'unpaid' THEN 'delinquent'
+            WHEN d.cancel_at <= LEAST(d.cancel_at, d.dropped_at, d.next_at) AND d.cancel_reason IS NOT NULL THEN d.cancel_reason
+            WHEN d.cancel_at <= LEAST(d.cancel_at, d.dropped_at, d.next_at) AND d.status <> 'past_due' THEN 'voluntary'
             WHEN d.next_reason IS NOT NULL THEN d.next_reason
-            WHEN d.status = 'past_due' THEN 'delinquent'
+            WHEN d.next_status = 'paused' OR d.next_collection = 'paused' THEN 'pause'
+            WHEN d.next_status IN ('unpaid', 'past_due') OR d.status = 'past_due' THEN 'delinquent'
             ELSE 'voluntary' END AS ended_by,
        CASE WHEN d.tier_mode IS NULL THEN muldiv(d.unit_price_minor, d.quantity, 1)
             WHEN d.quantity <= 0 THEN 0

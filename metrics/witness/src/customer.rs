@@ -22,7 +22,7 @@ pub struct Standing {
 }
 
 /// A customer with all states of all its items, each item's in order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Customer {
     items: Vec<Vec<SubscriptionState>>,
 }

@@ -275,6 +275,7 @@ impl Kind {
                 const {
                     &[
                         column("boundary_at", Instant, true),
+                        column("boundary", Text, true),
                         column("month_on", Date, true),
                         column("customer_id", Text, true),
                         column("currency", Currency, true),
@@ -355,11 +356,11 @@ impl Kind {
     /// The least and the greatest value of a whole-number column, where not every one makes sense.
     pub fn allowed_range(self, column: &str) -> Option<(i64, i64)> {
         match (self, column) {
-            (Self::Subscriptions, "interval_count") | (Self::PriceTiers, "first_unit") => Some((1, i64::MAX)),
+            (Self::Subscriptions, "interval_count") => Some((1, 1_200)),
+            (Self::PriceTiers, "first_unit") => Some((1, i64::MAX)),
+            (Self::Subscriptions, "included_tax_ppm") => Some((0, 10_000_000)),
             (Self::Subscriptions, "quantity" | "unit_price_minor" | "discount_minor")
-            | (Self::Subscriptions, "repeating_discount_minor" | "once_discount_minor" | "included_tax_ppm") => {
-                Some((0, i64::MAX))
-            }
+            | (Self::Subscriptions, "repeating_discount_minor" | "once_discount_minor") => Some((0, i64::MAX)),
             (Self::Subscriptions, "discount_ppm" | "repeating_discount_ppm" | "once_discount_ppm") => {
                 Some((0, 1_000_000))
             }
@@ -385,6 +386,7 @@ impl Kind {
             (Self::Subscriptions, "tier_mode") => &["volume", "graduated"],
             (Self::Subscriptions, "collection") => &["charge", "paused"],
             (Self::Subscriptions, "cancel_reason") => &["voluntary", "delinquent", "pause", "migration"],
+            (Self::MonthCloses, "boundary") => &["opening", "closing"],
             (Self::InvoiceLines, "line_type") => &["charge", "credit_note", "void", "bad_debt"],
             (Self::Payments, "payment_type") => &["payment", "refund", "dispute"],
             (Self::Expenses, "cost_role") => &["cogs", "marketing", "sales", "sales_team", "research", "general"],
