@@ -169,7 +169,7 @@ impl Evaluator {
         let books = self
             .books_session(self.policy(), &["mrr_at"], period, now, &[], snapshot)
             .await?;
-        let mut before = by_customer(&books, period.ends_at).await?;
+        let mut before = summed(&books, "mrr_at", period.ends_at).await?;
         let corrected = self.corrected_customers(&books, then).await?;
         let mut steps: Vec<(&'static str, ByCustomer)> = Vec::new();
         let mut vintages: Vec<(Kind, DateTime<Utc>)> = Vec::new();
@@ -183,7 +183,7 @@ impl Evaluator {
             let session = self
                 .books_session(known, &["mrr_known_at"], period, then, &vintages, snapshot)
                 .await?;
-            steps.push((cause, by_customer_known(&session, period.ends_at).await?));
+            steps.push((cause, summed(&session, "mrr_known_at", period.ends_at).await?));
         }
         let then_micros: i128 = before.values().map(|micros| i128::from(*micros)).sum();
         let (mut exact, mut parts) = (Vec::new(), Vec::new());
@@ -289,14 +289,7 @@ fn integer(batch: &RecordBatch, column: usize, row: usize) -> i64 {
     batch.column(column).as_primitive::<Int64Type>().value(row)
 }
 
-async fn by_customer(session: &EngineSession, at: DateTime<Utc>) -> Result<ByCustomer, MetricsError> {
-    summed(session, "mrr_at", at).await
-}
-
-async fn by_customer_known(session: &EngineSession, at: DateTime<Utc>) -> Result<ByCustomer, MetricsError> {
-    summed(session, "mrr_known_at", at).await
-}
-
+/// MRR at a boundary by customer: of the books (`mrr_at`) or of the records (`mrr_known_at`).
 async fn summed(session: &EngineSession, table: &str, at: DateTime<Utc>) -> Result<ByCustomer, MetricsError> {
     let sql = format!(
         "SELECT customer_id, money_sum(value_micros) FROM {table} WHERE boundary_at = CAST('{}' AS TIMESTAMPTZ) GROUP BY customer_id",

@@ -9,7 +9,7 @@ use arrow::{
 };
 use atalaya_engine::EngineSession;
 use atalaya_model::{Currency, Kind, KnownBy, Period, calendar};
-use atalaya_store::Snapshot;
+use atalaya_store::{Snapshot, customer_hash};
 use atalaya_witness::{
     Customer, CustomerPeriod, FxRule, RateQuote, Rates, Rules, Status, SubscriptionState, Tier, Version, known,
 };
@@ -108,7 +108,7 @@ impl Evaluator {
             .flat_map(|rows| (0..rows.len()).filter_map(|row| rows.text("customer_id", row)))
             .collect();
         let of_customers = ids.len();
-        ids.sort_by_cached_key(|id| (sample_rank(id), id.clone()));
+        ids.sort_by_cached_key(|id| (customer_hash(id), id.clone()));
         ids.truncate(MOST_CUSTOMERS);
         let customers = self.customers(&session, &ids, known_by, now).await?;
 
@@ -317,12 +317,6 @@ async fn found_by_definitions(
         }
     }
     Ok(found)
-}
-
-fn sample_rank(id: &str) -> u64 {
-    id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 fn engine(source: atalaya_engine::EngineError) -> MetricsError {

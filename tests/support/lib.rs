@@ -125,6 +125,22 @@ impl Home {
         Said::of(self.command(words).output().expect("start atalaya"))
     }
 
+    /// Runs the command in a shell that was told to limit itself first.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[allow(clippy::expect_used, reason = "tests only")]
+    pub fn limited(&self, limits: &str, words: &[&str]) -> Said {
+        let output = Command::new("bash")
+            .args(["-c", &format!("{limits}; exec \"$@\""), "bash"])
+            .arg(program("atalaya"))
+            .arg("--home")
+            .arg(self.path())
+            .args(words)
+            .output();
+        Said::of(output.expect("start atalaya"))
+    }
+
     /// Runs the command and expects success; returns the result.
     ///
     /// # Panics

@@ -30,4 +30,4 @@ pub use schema::{arrow_type, table_schema};
 pub use settings::load_settings;
 pub use snapshot::{DataFile, Snapshot, TableSnapshot};
 pub use table::{BUCKETS, CommitOutcome, Table, TableLayout};
-pub use writer::TableWriter;
+pub use writer::{TableWriter, customer_hash};

@@ -219,12 +219,16 @@ fn sort(rows: &RecordBatch, layout: TableLayout) -> Result<RecordBatch, StoreErr
     Ok(take_record_batch(rows, &indices)?)
 }
 
-/// The bucket of a customer: FNV-1a of the id, which every language can repeat.
-pub(crate) fn bucket_of(customer_id: &str) -> u32 {
-    let hash = customer_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+/// The hash by which customers are spread and sampled: FNV-1a of the id, which every language can repeat.
+pub fn customer_hash(customer_id: &str) -> u64 {
+    customer_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    u32::try_from(hash % u64::from(BUCKETS)).unwrap_or(0)
+    })
+}
+
+/// The bucket of a customer.
+pub(crate) fn bucket_of(customer_id: &str) -> u32 {
+    u32::try_from(customer_hash(customer_id) % u64::from(BUCKETS)).unwrap_or(0)
 }
 
 fn bucket_indices(rows: &RecordBatch) -> Result<BTreeMap<u32, Vec<u32>>, StoreError> {
