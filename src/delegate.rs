@@ -107,7 +107,7 @@ async fn answer(stream: UnixStream, context: Context, turn: Arc<tokio::sync::Mut
                 commands::run(cli.command, &context, &console)
                     .await
                     .unwrap_or_else(|error| {
-                        console.note(&format!("error: {error:#}"));
+                        console.note(&format!("error: {}", commands::told(&error)));
                         2
                     })
             }

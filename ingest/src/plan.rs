@@ -285,11 +285,14 @@ impl Plan {
         if let (Value::Integer(number), Some((least, most))) = (&value, self.kind.allowed_range(planned.column.name))
             && !(least..=most).contains(number)
         {
+            // Told in the unit of the file: percent where it gives percent.
+            let in_percent = planned.column.column_type == ColumnType::Ppm && reading.in_larger_unit;
+            let shown = |bound: i64| if in_percent { bound / 10_000 } else { bound };
             let range = match (least, most) {
-                (least, i64::MAX) => format!("at least {least}"),
-                (least, most) => format!("between {least} and {most}"),
+                (least, i64::MAX) => format!("at least {}", shown(least)),
+                (least, most) => format!("between {} and {}", shown(least), shown(most)),
             };
-            return Err(fault(format!("{number} is not {range}")));
+            return Err(fault(format!("{text} is not {range}")));
         }
         Ok(Some(value))
     }

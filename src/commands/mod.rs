@@ -88,8 +88,20 @@ pub(crate) async fn main(cli: Cli) -> ExitCode {
     }
     .await;
     result.unwrap_or_else(|error: anyhow::Error| {
-        console.note(&format!("error: {error:#}"));
+        console.note(&format!("error: {}", told(&error)));
         ExitCode::from(2)
+    })
+}
+
+/// An error with its causes; a cause that the text before it tells already is not told again.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        match (text.is_empty(), text.contains(&cause)) {
+            (true, _) => cause,
+            (false, true) => text,
+            (false, false) => format!("{text}: {cause}"),
+        }
     })
 }
 

@@ -35,6 +35,9 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     if let (Some(month), true) = (&arguments.month, closes.is_empty()) {
         anyhow::bail!("{month} is not closed; `atalaya close {month}` closes it");
     }
+    if closes.is_empty() {
+        console.note("no month is closed; `atalaya close MONTH` closes one");
+    }
     let mut table = Table::new(
         &["month", "line", "cause", "customer", "value_minor", "currency"],
         &[false, false, false, false, true, false],

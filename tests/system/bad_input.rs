@@ -74,19 +74,14 @@ fn a_line_without_end_is_refused_in_bounded_memory() {
             file.write_all(&chunk).unwrap();
         }
         // Half of the line would not fit: the shell's limit is what keeps this test honest.
-        let limited = std::process::Command::new("bash")
-            .arg("-c")
-            .arg("ulimit -v 1500000; exec \"$@\"")
-            .arg("bash")
-            .arg(atalaya_tests::program("atalaya"))
-            .arg("--home")
-            .arg(home.path())
-            .args(["import", &path.to_string_lossy(), "--as", "orders"])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&limited.stderr);
-        assert_eq!(limited.status.code(), Some(2), "{name}: {said}");
-        assert!(said.contains("longer than 16 MiB") && said.contains(name), "{said}");
+        let words = ["import", &path.to_string_lossy(), "--as", "orders"];
+        let said = home.limited("ulimit -v 1500000", &words);
+        assert_eq!(said.code, Some(2), "{name}: {}", said.err);
+        assert!(
+            said.err.contains("longer than 16 MiB") && said.err.contains(name),
+            "{}",
+            said.err
+        );
         std::fs::remove_file(path).unwrap();
     }
 }
@@ -165,6 +160,29 @@ fn every_format_lands_the_same_rows() {
 }
 
 #[test]
+fn a_value_out_of_range_is_told_in_the_unit_of_the_file_and_an_error_once() {
+    let home = Home::new();
+    let path = home.file(
+        "states.csv",
+        "customer_id,subscription_id,item_id,status,unit_price,currency,interval,valid_from,discount_percent,tier_mode,price_id\n\
+         ana,s1,i1,active,5,USD,month,2026-01-01,150,,\n\
+         bea,s2,i2,active,-5.50,USD,month,2026-01-01,,,\n\
+         cruz,s3,i3,active,0,USD,month,2026-01-01,,volume,nowhere\n",
+    );
+    let said = home.import(&path, "subscriptions").err;
+    assert!(
+        said.contains("line 2, discount_percent: 150 is not between 0 and 100"),
+        "{said}"
+    );
+    assert!(said.contains("line 3, unit_price: -5.50 is not at least 0"), "{said}");
+    let said = home.run(&["metric", "mrr"]).err;
+    assert_eq!(
+        said.trim(),
+        "error: subscription_states: price nowhere has no tier in USD for quantity 1"
+    );
+}
+
+#[test]
 fn a_full_disk_is_told_and_leaves_nothing_behind() {
     let home = Home::new();
     let before = home.file("before.csv", format!("{HEADER}ana,1.00,EUR,2026-01-31\n"));
@@ -175,19 +193,14 @@ fn a_full_disk_is_told_and_leaves_nothing_behind() {
     }
     let path = home.file("large.csv", content);
     // The system refuses to write files beyond this size, as a full disk refuses any.
-    let output = std::process::Command::new("bash")
-        .arg("-c")
-        .arg("trap '' XFSZ; ulimit -f 64; exec \"$@\"")
-        .arg("bash")
-        .arg(atalaya_tests::program("atalaya"))
-        .arg("--home")
-        .arg(home.path())
-        .args(["import", &path.to_string_lossy(), "--as", "orders"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("File too large") || said.contains("No space"), "{said}");
+    let words = ["import", &path.to_string_lossy(), "--as", "orders"];
+    let said = home.limited("trap '' XFSZ; ulimit -f 64", &words);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(
+        said.err.contains("File too large") || said.err.contains("No space"),
+        "{}",
+        said.err
+    );
     assert_eq!(orders(&home), "1");
     assert_eq!(home.import(&path, "orders").code, Some(0));
     assert_eq!(orders(&home), "60001");
