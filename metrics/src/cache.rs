@@ -11,6 +11,8 @@ use atalaya_store::{Home, Snapshot, StoreError};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use tokio::sync::OnceCell;
 
+use crate::operator::Runs;
+
 /// Answers kept; a board asks some dozens.
 const MOST_ANSWERS: usize = 512;
 
@@ -43,7 +45,12 @@ pub(crate) struct Cache {
     answers: Mutex<BTreeMap<Question, Arc<Series>>>,
     /// Rows of definitions by snapshot and by what else they depend on; who comes second waits for who computes them.
     shared: Mutex<BTreeMap<(String, String), SharedRows>>,
+    /// Where the operator's runs are, by snapshot.
+    runs: Mutex<BTreeMap<String, SharedRuns>>,
 }
+
+/// The operator's runs, once somebody has looked for them; none where it cannot read them.
+type SharedRuns = Arc<OnceCell<Option<Arc<Runs>>>>;
 
 /// Rows that several questions stand on, once somebody has computed them.
 type SharedRows = Arc<OnceCell<Materialised>>;
@@ -65,6 +72,13 @@ impl Cache {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.retain(|(kept, _), _| *kept == snapshot);
         Arc::clone(shared.entry((snapshot, name.to_owned())).or_default())
+    }
+
+    /// Where the runs of a snapshot are, or will be. Those of other snapshots are let go.
+    pub(crate) fn runs(&self, snapshot: String) -> SharedRuns {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.retain(|kept, _| *kept == snapshot);
+        Arc::clone(runs.entry(snapshot).or_default())
     }
 
     pub(crate) fn get(&self, question: &Question) -> Option<Arc<Series>> {

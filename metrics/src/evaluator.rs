@@ -17,9 +17,12 @@ use atalaya_store::{Home, Snapshot, table_schema};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::cache::{Cache, Question};
 use crate::{
-    EvaluationPlan, MetricsError, POLICY_FILE, Policy, ProofKey, Proofs, Rows, Scope, known_view_name, series_from_rows,
+    EvaluationPlan, MetricsError, POLICY_FILE, Policy, ProofKey, Proofs, Rows, Scope, View,
+    cache::{Cache, Question},
+    known_view_name,
+    operator::{self, Runs},
+    series_from_rows,
 };
 
 /// Computes metrics on DataFusion.
@@ -30,6 +33,10 @@ pub struct Evaluator {
     proofs: Proofs,
     policy: Policy,
     cache: Cache,
+    /// Whether every definition runs as SQL.
+    sql_only: bool,
+    /// Threads of a question, when not as many as the machine has.
+    threads: Option<usize>,
 }
 
 impl Evaluator {
@@ -54,7 +61,27 @@ impl Evaluator {
             proofs,
             policy,
             cache: Cache::default(),
+            sql_only: false,
+            threads: None,
         })
+    }
+
+    /// The same on so many threads.
+    pub fn on_threads(self, threads: usize) -> Self {
+        Self {
+            threads: Some(threads),
+            cache: Cache::default(),
+            ..self
+        }
+    }
+
+    /// The same without the movement operator: every definition runs as its SQL.
+    pub fn by_sql_only(self) -> Self {
+        Self {
+            sql_only: true,
+            cache: Cache::default(),
+            ..self
+        }
     }
 
     /// The same under another policy.
@@ -284,7 +311,11 @@ impl Evaluator {
             let metric = name.to_owned();
             move |source: EngineError| MetricsError::Engine { metric, source }
         };
-        let session = EngineSession::new().map_err(engine("session"))?;
+        let session = match self.threads {
+            Some(threads) => EngineSession::on_threads(threads),
+            None => EngineSession::new(),
+        };
+        let session = session.map_err(engine("session"))?;
         for kind in &plan.kinds {
             let table = snapshot.tables.get(kind.name());
             session
@@ -300,23 +331,75 @@ impl Evaluator {
                 .register_rows(constant.name, schema, vec![batch])
                 .map_err(engine(constant.name))?;
         }
-        for view in &plan.views {
-            let done = if view.materialise {
-                let compute = || session.materialise(&view.sql);
-                let rows = match &view.shared_as {
-                    Some(shared_as) => {
-                        let cell = self.cache.shared(snapshot.id(&[]), shared_as);
-                        cell.get_or_try_init(compute).await.cloned()
-                    }
-                    None => compute().await,
-                };
-                rows.and_then(|rows| session.adopt(&view.name, &rows))
-            } else {
-                session.create_view(&view.name, &view.sql).await
-            };
-            done.map_err(engine(&view.name))?;
+        let (runs, computed) = match self.runs(plan, snapshot).await? {
+            Some(runs) => (
+                Some(runs),
+                operator::stands_in(&self.catalog, &self.policy, plan, snapshot),
+            ),
+            None => (None, BTreeMap::new()),
+        };
+        let wanted: Vec<&str> = plan.ids.iter().map(String::as_str).collect();
+        let needed = operator::needed(plan, &wanted, &computed);
+        // What the operator reads comes first, what reads the operator's rows last.
+        let inputs = match &runs {
+            Some(_) if !computed.is_empty() => operator::needed(plan, &operator::INPUTS, &BTreeMap::new()),
+            _ => BTreeSet::new(),
+        };
+        let of = |view: &&View, names: &BTreeSet<String>| names.contains(&view.name);
+        for view in plan.views.iter().filter(|view| of(view, &inputs)) {
+            self.create(&session, view, snapshot).await?;
+        }
+        if let Some(runs) = runs.filter(|_| !computed.is_empty()) {
+            operator::register(&session, &self.policy, plan, &runs, &computed).await?;
+        }
+        for view in plan.views.iter().filter(|view| of(view, &needed) && !of(view, &inputs)) {
+            self.create(&session, view, snapshot).await?;
         }
         Ok(session)
+    }
+
+    /// Gives a view its name in a session: its rows, where they are computed once, or its text.
+    async fn create(&self, session: &EngineSession, view: &View, snapshot: &Snapshot) -> Result<(), MetricsError> {
+        let done = if view.materialise {
+            let compute = || session.materialise(&view.sql);
+            let rows = match &view.shared_as {
+                Some(shared_as) => {
+                    let cell = self.cache.shared(snapshot.id(&[]), shared_as);
+                    cell.get_or_try_init(compute).await.cloned()
+                }
+                None => compute().await,
+            };
+            rows.and_then(|rows| session.adopt(&view.name, &rows))
+        } else {
+            session.create_view(&view.name, &view.sql).await
+        };
+        done.map_err(|source| MetricsError::Engine {
+            metric: view.name.clone(),
+            source,
+        })
+    }
+
+    /// The sorted runs that the operator reads, where it may and can.
+    async fn runs(&self, plan: &EvaluationPlan, snapshot: &Snapshot) -> Result<Option<Arc<Runs>>, MetricsError> {
+        if self.sql_only || !plan.kinds.contains(&Kind::Subscriptions) {
+            return Ok(None);
+        }
+        let cell = self
+            .cache
+            .runs(snapshot.id(&[Kind::Subscriptions.name(), Kind::Customers.name()]));
+        let snapshot = snapshot.clone();
+        let find = || async {
+            let found = tokio::task::spawn_blocking(move || Runs::find(&snapshot)).await;
+            found
+                .map_err(|error| error.to_string())
+                .and_then(|found| found)
+                .map(|runs| runs.map(Arc::new))
+                .map_err(|reason| MetricsError::Contract {
+                    metric: "movements".to_owned(),
+                    reason,
+                })
+        };
+        cell.get_or_try_init(find).await.cloned()
     }
 }
 

@@ -8,6 +8,7 @@ mod constants;
 mod error;
 mod evaluator;
 mod explain;
+mod operator;
 mod plan;
 mod policy;
 mod proofs;

@@ -18,6 +18,8 @@ pub struct View {
     /// Names its rows among all questions on one snapshot, where they are the same for all: they depend on records and
     /// policy only, as known now.
     pub shared_as: Option<String>,
+    /// What it reads.
+    pub reads: Vec<String>,
 }
 
 /// What is asked of definitions, whichever they are.
@@ -83,6 +85,14 @@ pub struct EvaluationPlan {
     pub periods: Vec<Period>,
     /// The "now" of the evaluation.
     pub now: DateTime<Utc>,
+    /// Whose knowledge.
+    pub known_by: KnownBy,
+    /// Whether all kinds are read as known at the same instant.
+    pub has_one_vintage: bool,
+    /// The definitions that will be read.
+    pub ids: Vec<String>,
+    /// The tables of the calendar, whether or not a definition reads them.
+    pub calendar: Vec<ConstantTable>,
 }
 
 impl EvaluationPlan {
@@ -176,6 +186,7 @@ impl EvaluationPlan {
                 sql: known_view(*kind, known_at(*kind), known_by),
                 materialise: false,
                 shared_as: None,
+                reads: Vec::new(),
             })
             .collect();
         let definitions = catalog.in_order(ids);
@@ -199,14 +210,21 @@ impl EvaluationPlan {
                         known_by_name(known_by)
                     )
                 }),
+                reads: definition.depends_on.clone(),
             });
         }
+        let calendar = constants(settings, policy, &looking_back(settings, periods, lookback)?, now)?;
         Ok(Self {
+            known_by,
+            has_one_vintage: vintages.is_empty(),
+            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
             kinds,
-            constants: constants(settings, policy, &looking_back(settings, periods, lookback)?, now)?
-                .into_iter()
+            constants: calendar
+                .iter()
                 .filter(|table| base.contains(&table.name))
+                .cloned()
                 .collect(),
+            calendar,
             views,
             select: String::new(),
             identities: Vec::new(),

@@ -229,6 +229,7 @@ pub async fn sql_surface(
                 sql: atalaya_metrics::known_view(kind, now, KnownBy::Atalaya),
                 materialise: false,
                 shared_as: None,
+                reads: Vec::new(),
             };
             plan.views.insert(0, view);
         }

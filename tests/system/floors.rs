@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("atalaya-model", 0),
     ("atalaya-charts", 1),
     ("atalaya-store", 1),
@@ -10,6 +10,7 @@ const FLOORS: [(&str, u8); 15] = [
     ("atalaya-demo", 1),
     ("atalaya-witness", 1),
     ("atalaya-engine", 2),
+    ("atalaya-movements", 2),
     ("atalaya-ingest", 2),
     ("atalaya-alerts", 2),
     ("atalaya-web", 2),
@@ -21,8 +22,9 @@ const FLOORS: [(&str, u8); 15] = [
 ];
 
 /// What a crate may use of the floors below, where the house says less than "all".
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     ("atalaya-engine", &["atalaya-model", "atalaya-store"]),
+    ("atalaya-movements", &["atalaya-model", "atalaya-store"]),
     ("atalaya-ingest", &["atalaya-model", "atalaya-store"]),
     (
         "atalaya-alerts",
@@ -36,6 +38,7 @@ const MAY_USE: [(&str, &[&str]); 8] = [
             "atalaya-model",
             "atalaya-catalog",
             "atalaya-engine",
+            "atalaya-movements",
             "atalaya-store",
             "atalaya-witness",
         ],

@@ -18,6 +18,7 @@ mod economics;
 mod floors;
 mod golden;
 mod money;
+mod operator;
 mod owner;
 mod policies;
 mod random_companies;

@@ -12,7 +12,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
-const NOW: &str = "2026-05-20T09:30:00Z";
+pub(crate) const NOW: &str = "2026-05-20T09:30:00Z";
 
 /// Instants at which things tend to happen: near each other, at once, and on both sides of the ends of months.
 fn instants() -> Vec<DateTime<Utc>> {
@@ -32,14 +32,14 @@ fn instants() -> Vec<DateTime<Utc>> {
 /// Companies under one policy.
 const COMPANIES_A_HOME: u64 = 10;
 
-struct Companies {
-    states: String,
-    rates: String,
-    tiers: &'static str,
-    policy: String,
+pub(crate) struct Companies {
+    pub(crate) states: String,
+    pub(crate) rates: String,
+    pub(crate) tiers: &'static str,
+    pub(crate) policy: String,
 }
 
-const HEADER: &str = "record_key,record_version,operation,recorded_at,customer_id,subscription_id,item_id,product,plan,status,quantity,unit_price_minor,currency,interval,interval_count,discount_ppm,discount_minor,trial_ends_at,cancel_at,valid_from,charge_type,price_id,tier_mode,repeating_discount_ppm,repeating_discount_minor,repeating_discount_ends_at,once_discount_ppm,once_discount_minor,once_discount_ends_at,included_tax_ppm,collection,past_due_at,first_paid_at,cancel_reason";
+pub(crate) const HEADER: &str = "record_key,record_version,operation,recorded_at,customer_id,subscription_id,item_id,product,plan,status,quantity,unit_price_minor,currency,interval,interval_count,discount_ppm,discount_minor,trial_ends_at,cancel_at,valid_from,charge_type,price_id,tier_mode,repeating_discount_ppm,repeating_discount_minor,repeating_discount_ends_at,once_discount_ppm,once_discount_minor,once_discount_ends_at,included_tax_ppm,collection,past_due_at,first_paid_at,cancel_reason";
 
 fn maybe(rng: &mut ChaCha8Rng, per_cent: u32, instants: &[DateTime<Utc>]) -> String {
     if rng.random_ratio(per_cent, 100) {
@@ -50,7 +50,7 @@ fn maybe(rng: &mut ChaCha8Rng, per_cent: u32, instants: &[DateTime<Utc>]) -> Str
 }
 
 /// Several companies in one home, which costs no more than one: their customers have nothing in common.
-fn companies(seed: u64) -> Companies {
+pub(crate) fn companies(seed: u64) -> Companies {
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);
     let instants = instants();
     let mut states = format!("{HEADER}\n");
@@ -58,7 +58,7 @@ fn companies(seed: u64) -> Companies {
     let customers: Vec<String> = (0..COMPANIES_A_HOME)
         .flat_map(|company| (0..rng.random_range(1..6)).map(move |customer| format!("{company}_{customer}")))
         .collect();
-    for customer in customers {
+    for customer in &customers {
         for item in 0..rng.random_range(1..4) {
             let currency = *["USD", "EUR", "EUR", "JPY", "KWD"].choose(rng).unwrap();
             for _ in 0..rng.random_range(1..6) {
@@ -77,8 +77,14 @@ fn companies(seed: u64) -> Companies {
                 ];
                 let rare = |rng: &mut ChaCha8Rng, value: i64| if rng.random_ratio(1, 5) { value } else { 0 };
                 let tiers = rng.random_ratio(1, 8);
+                // Now and then an item is somebody else's for a while.
+                let owner = if rng.random_ratio(1, 25) {
+                    customers.choose(rng).unwrap()
+                } else {
+                    customer
+                };
                 let fields = [
-                    format!("cus{customer}"),
+                    format!("cus{owner}"),
                     format!("sub{customer}"),
                     format!("item{customer}_{item}"),
                     (*["saas", "docs"].choose(rng).unwrap()).to_owned(),

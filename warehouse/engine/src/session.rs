@@ -10,7 +10,7 @@ use datafusion::{
     prelude::{SQLOptions, SessionConfig, SessionContext},
 };
 
-use crate::{EngineError, functions, table::FileListTable};
+use crate::{EngineError, Start, computed::ComputedTable, functions, table::FileListTable};
 
 /// Tables as they lie in the home stand under this prefix; what definitions see are views over them.
 pub const RAW_PREFIX: &str = "raw_";
@@ -28,9 +28,13 @@ pub struct EngineSession {
 }
 
 impl EngineSession {
-    /// An empty session with the dialect's functions.
+    /// An empty session with the dialect's functions, on as many threads as the machine has.
     pub fn new() -> Result<Self, EngineError> {
-        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self::on_threads(std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
+    }
+
+    /// An empty session on so many threads.
+    pub fn on_threads(threads: usize) -> Result<Self, EngineError> {
         let mut config = SessionConfig::new()
             .with_target_partitions(threads)
             .with_information_schema(false);
@@ -69,6 +73,18 @@ impl EngineSession {
     /// Registers rows that are in memory.
     pub fn register_rows(&self, name: &str, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<(), EngineError> {
         let table = MemTable::try_new(schema, vec![batches])?;
+        self.context.register_table(name, Arc::new(table))?;
+        Ok(())
+    }
+
+    /// Registers a table whose rows are computed by code, only in the columns that a question needs.
+    pub fn register_computed(&self, name: &str, schema: SchemaRef, start: Start) -> Result<(), EngineError> {
+        let name = name.to_owned();
+        let table = ComputedTable {
+            name: name.clone(),
+            schema,
+            start,
+        };
         self.context.register_table(name, Arc::new(table))?;
         Ok(())
     }

@@ -1,0 +1,31 @@
+//! The movement operator: MRR of subscription items, its ends and its movements, in one streaming pass per customer.
+//!
+//! It reads the sorted runs of the customer-state buckets, holds one customer at a time and answers with the very rows
+//! of the definitions it stands for. Those stay the truth: they run as they are on the second engine, and a pass is only
+//! used while they read as they did when it was proven equal.
+#![deny(missing_docs)]
+
+mod attributes;
+mod customer;
+mod error;
+mod events;
+mod handover;
+mod ledger;
+mod merge;
+mod moments;
+mod price;
+mod rates;
+mod rules;
+mod run;
+mod scan;
+mod state;
+mod stretch;
+mod sums;
+mod tables;
+mod text;
+
+pub use error::MovementError;
+pub use handover::Handovers;
+pub use rules::{Boundary, Fx, Knowledge, PeriodEnds, Quote, Rules, TierRange};
+pub use scan::{Inputs, Scan};
+pub use tables::MovementTable;

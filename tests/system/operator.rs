@@ -1,0 +1,250 @@
+//! The movement operator answers with the very rows of the SQL it stands for, whatever the files, threads and policies.
+
+use std::{path::Path, sync::Arc};
+
+use arrow::{array::RecordBatch, util::display::array_value_to_string};
+use atalaya_ingest::{ImportRequest, Mapping, import_file};
+use atalaya_metrics::{EvaluationPlan, Evaluator, Policy, Scope};
+use atalaya_model::{Grain, Kind, KnownBy, ManualClock, Period, SeriesQuery, calendar};
+use atalaya_sql::{Request, Worker, worker_setup};
+use atalaya_store::{Home, Snapshot};
+use atalaya_tests::soak;
+use chrono::{DateTime, TimeDelta, Utc};
+use rand::{Rng, SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+use crate::random_companies::{Companies, HEADER, NOW, companies};
+
+const TABLES: [&str; 9] = [
+    "subscription_item_mrr",
+    "customer_steps",
+    "mrr_known_at",
+    "mrr_at",
+    "customer_ends",
+    "customer_movement_events",
+    "customer_movements",
+    "mrr_ends",
+    "mrr_movements",
+];
+
+/// Customers' own records from two sources that disagree, some of them taken back.
+fn profiles(rng: &mut ChaCha8Rng, states: &str) -> [String; 2] {
+    let mut customers: Vec<&str> = states
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').nth(4))
+        .collect();
+    customers.sort_unstable();
+    customers.dedup();
+    ["crm", "shop"].map(|source| {
+        let mut text = "record_key,record_version,operation,recorded_at,customer_id,country,market,channel,created_at\n".to_owned();
+        for customer in &customers {
+            for version in 0..rng.random_range(0..3) {
+                let operation = if rng.random_ratio(1, 5) { "delete" } else { "upsert" };
+                let day = rng.random_range(1..9);
+                let country = ["ES", "MX", ""][rng.random_range(0..3)];
+                text += &format!(
+                    "{source}-{customer},{version},{operation},2026-05-0{day}T00:00:00Z,{customer},{country},m{version},{source},2026-01-01\n"
+                );
+            }
+        }
+        text
+    })
+}
+
+/// Lands a company in several imports, so that every bucket has several runs.
+async fn land(dir: &Path, home: &Home, clock: &ManualClock, company: &Companies, seed: u64) {
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+    let owner = home.own().unwrap();
+    let [crm, shop] = profiles(rng, &company.states);
+    let mut files = vec![
+        (Kind::FxRates, company.rates.clone()),
+        (Kind::PriceTiers, company.tiers.to_owned()),
+        (Kind::Customers, crm),
+        (Kind::Customers, shop),
+    ];
+    let lines: Vec<&str> = company.states.lines().skip(1).collect();
+    for part in lines.chunks(lines.len().div_ceil(3)) {
+        files.push((Kind::Subscriptions, format!("{HEADER}\n{}\n", part.join("\n"))));
+    }
+    for (index, (kind, text)) in files.into_iter().enumerate() {
+        let file = dir.join(format!("{kind}{index}.csv"));
+        std::fs::write(&file, text).unwrap();
+        let request = ImportRequest {
+            file,
+            kind,
+            mapping: Mapping::default(),
+            delimiter: None,
+        };
+        let report = import_file(home, &owner, clock, &request, &|_| {}).await.unwrap();
+        assert_eq!(report.dead, 0, "{:?}", report.first_faults);
+        clock.advance(TimeDelta::hours(7));
+    }
+}
+
+fn months(home: &Home) -> Vec<Period> {
+    let zone = calendar::parse_zone(&home.settings().time_zone).unwrap();
+    let (from, to) = ("2026-01-01".parse().unwrap(), "2026-06-01".parse().unwrap());
+    calendar::periods(zone, home.settings().week_start, Grain::Month, from, to).unwrap()
+}
+
+fn lines(batches: &[RecordBatch]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let cells: Vec<String> = batch
+                .columns()
+                .iter()
+                .zip(batch.schema().fields())
+                .map(|(column, field)| format!("{}={}", field.name(), array_value_to_string(column, row).unwrap()))
+                .collect();
+            lines.push(cells.join(" "));
+        }
+    }
+    lines.sort_unstable();
+    lines
+}
+
+async fn rows(
+    evaluator: &Evaluator,
+    snapshot: &Snapshot,
+    months: &[Period],
+    (known_by, now): (KnownBy, DateTime<Utc>),
+) -> Vec<Vec<String>> {
+    let scope = Scope {
+        by: &[],
+        periods: months,
+        known_by,
+        now,
+        vintages: &[],
+        is_present: false,
+    };
+    let plan = EvaluationPlan::for_definitions(
+        evaluator.catalog(),
+        evaluator.home().settings(),
+        evaluator.policy(),
+        &TABLES,
+        &scope,
+    );
+    let session = evaluator.session(&plan.unwrap(), snapshot).await.unwrap();
+    let mut found = Vec::new();
+    for table in TABLES {
+        let (_, batches) = session.query(&format!("SELECT * FROM {table}")).await.unwrap();
+        found.push(lines(&batches));
+    }
+    found
+}
+
+async fn compare(seed: u64) {
+    let company = companies(seed);
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(NOW.parse().unwrap()));
+    let home = Home::open_or_create(&dir.path().join("home"), Some("reporting_currency = 'USD'")).unwrap();
+    land(dir.path(), &home, &clock, &company, seed).await;
+    let evaluator = || {
+        let policy = Policy::of_home(Some(("policy.toml", &company.policy)), home.settings()).unwrap();
+        Evaluator::new(home.clone(), Arc::clone(&clock) as _)
+            .unwrap()
+            .under(policy)
+    };
+    let snapshot = Snapshot::latest(&home).await.unwrap();
+    let months = months(&home);
+    let end: DateTime<Utc> = NOW.parse::<DateTime<Utc>>().unwrap() + TimeDelta::days(3);
+    let midway: DateTime<Utc> = NOW.parse::<DateTime<Utc>>().unwrap() + TimeDelta::hours(40);
+    for known in [
+        (KnownBy::Atalaya, end),
+        (KnownBy::Atalaya, midway),
+        (KnownBy::Source, end),
+    ] {
+        let by_operator = rows(&evaluator(), &snapshot, &months, known).await;
+        let by_sql = rows(&evaluator().by_sql_only(), &snapshot, &months, known).await;
+        for (index, table) in TABLES.iter().enumerate() {
+            assert!(!by_sql[index].is_empty(), "seed {seed}: {table} has no rows to compare");
+            assert_eq!(
+                by_operator[index], by_sql[index],
+                "seed {seed}: {table}\n{}",
+                company.policy
+            );
+        }
+    }
+}
+
+#[test]
+fn the_operator_has_the_rows_of_the_sql() {
+    let homes = if soak() { 500 } else { 12 };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for seed in 1_000..1_000 + homes {
+        runtime.block_on(async { tokio::spawn(compare(seed)).await.unwrap() });
+    }
+}
+
+/// Answers as bytes: of the operator, of DataFusion's SQL and of DuckDB.
+async fn answers(home: &Home, clock: &Arc<ManualClock>, snapshot: &Snapshot, threads: usize) -> Vec<String> {
+    let evaluator = || {
+        Evaluator::new(home.clone(), Arc::clone(clock) as _)
+            .unwrap()
+            .on_threads(threads)
+    };
+    let mut found = Vec::new();
+    for metric in [
+        "mrr",
+        "mrr_movements",
+        "mrr_movement_events",
+        "churned_mrr_by_reason",
+        "cohort_retention",
+    ] {
+        let query = SeriesQuery {
+            metric: metric.to_owned(),
+            from: "2026-01-01".parse().unwrap(),
+            to: "2026-06-01".parse().unwrap(),
+            grain: Grain::Month,
+            by: vec![],
+            as_of: None,
+            known_by: KnownBy::Atalaya,
+        };
+        let operator = evaluator();
+        for evaluator in [&operator, &evaluator().by_sql_only()] {
+            let series = evaluator.series_on(&query, snapshot).await.unwrap();
+            found.push(serde_json::to_string(&series).unwrap());
+        }
+        let plan = operator.plan(&query).unwrap();
+        let (files, setup) = worker_setup(&plan, snapshot);
+        let request = Request {
+            files,
+            setup: format!("SET threads = {threads};\n{setup}"),
+            queries: vec![plan.select.clone()],
+            untrusted: false,
+            timeout_secs: 60,
+            max_answer_bytes: 1 << 20,
+            memory_limit_mb: 1024,
+        };
+        for answer in Worker::find().unwrap().ask(&request).await.unwrap() {
+            found.push(lines(&answer.unwrap().batches).join("\n"));
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_files_nor_threads_nor_partitions_change_a_byte() {
+    let company = companies(77);
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(NOW.parse().unwrap()));
+    let home = Home::open_or_create(&dir.path().join("home"), Some("reporting_currency = 'USD'")).unwrap();
+    land(dir.path(), &home, &clock, &company, 77).await;
+    let mut snapshot = Snapshot::latest(&home).await.unwrap();
+    let first = answers(&home, &clock, &snapshot, 1).await;
+    let rng = &mut ChaCha8Rng::seed_from_u64(7);
+    let rounds = if soak() { 200 } else { 4 };
+    for round in 0..rounds {
+        for table in snapshot.tables.values_mut() {
+            table.files.shuffle(rng);
+        }
+        let threads = [2, 3, 8, 1][round % 4];
+        let again = answers(&home, &clock, &snapshot, threads).await;
+        assert_eq!(again, first, "round {round} on {threads} threads");
+    }
+}
