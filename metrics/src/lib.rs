@@ -23,7 +23,9 @@ pub use error::MetricsError;
 pub use evaluator::Evaluator;
 pub use explain::Exhibit;
 pub use plan::{EvaluationPlan, Scope, View};
-pub use policy::{CancelCountsUntil, DiscountDuration, FullDiscount, FxMode, POLICY_FILE, Policy, StartCountsFrom};
+pub use policy::{
+    CancelCountsUntil, DiscountDuration, FullDiscount, FxMode, POLICY_FILE, Policy, Recognition, StartCountsFrom,
+};
 pub use proofs::{ProofKey, Proofs, Verdict};
 pub use records::{known_columns, known_view, known_view_name};
 pub use series::{Rows, series_from_rows};

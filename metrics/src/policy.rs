@@ -61,6 +61,16 @@ pub enum FullDiscount {
     ActiveAtZero,
 }
 
+/// How what was invoiced becomes revenue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recognition {
+    /// Day by day over the days of service.
+    Daily,
+    /// The same for every calendar month that the service touches.
+    Monthly,
+}
+
 /// Whose rate converts an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -96,6 +106,7 @@ struct RawPolicy {
     reactivation_within_days: Option<i64>,
     quick_ratio_counts_reactivation: Option<bool>,
     cac_lag_months: Option<i64>,
+    recognition: Option<Recognition>,
 }
 
 /// The switches in force, which the definitions read from the one-row `policy` view.
@@ -141,6 +152,8 @@ pub struct Policy {
     pub quick_ratio_counts_reactivation: bool,
     /// Months between spending and winning.
     pub cac_lag_months: i64,
+    /// How what was invoiced becomes revenue.
+    pub recognition: Recognition,
     /// Whether closed months are read from the books: so for a home's own policy, not for one it is compared with.
     #[serde(skip)]
     pub books: bool,
@@ -177,6 +190,7 @@ impl RawPolicy {
                 .quick_ratio_counts_reactivation
                 .or(below.quick_ratio_counts_reactivation),
             cac_lag_months: self.cac_lag_months.or(below.cac_lag_months),
+            recognition: self.recognition.or(below.recognition),
         }
     }
 }
@@ -252,6 +266,7 @@ impl Policy {
         step!(fx_mode | fx_constant_on | fx_max_age_days => "exchange rates");
         step!(grouping_minutes | reactivation_within_days => "grouping of movements");
         step!(quick_ratio_counts_reactivation | cac_lag_months => "ratios");
+        step!(recognition => "recognition");
         steps
     }
 
@@ -324,6 +339,11 @@ impl Policy {
                 flag(self.quick_ratio_counts_reactivation),
             ),
             ("cac_lag_months", "BIGINT", Cell::Integer(self.cac_lag_months)),
+            (
+                "recognises_by_month",
+                "BIGINT",
+                flag(self.recognition == Recognition::Monthly),
+            ),
         ];
         let (names, row) = columns
             .into_iter()
@@ -416,6 +436,7 @@ fn validate(raw: RawPolicy, name: String, place: &str, settings: &HomeSettings) 
             .quick_ratio_counts_reactivation
             .ok_or_else(missing("quick_ratio_counts_reactivation"))?,
         cac_lag_months: range("cac_lag_months", raw.cac_lag_months, 0, 24)?.ok_or_else(missing("cac_lag_months"))?,
+        recognition: raw.recognition.ok_or_else(missing("recognition"))?,
         books: false,
     })
 }

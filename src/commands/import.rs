@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use atalaya_ingest::{ImportRequest, Mapping, import_file};
 use atalaya_model::Kind;
-use atalaya_store::Home;
+use atalaya_store::{Compaction, Home};
 use clap::Args;
 
 use crate::{console::Console, context::Context};
@@ -11,7 +11,8 @@ use crate::{console::Console, context::Context};
 pub(crate) struct Arguments {
     /// The file to land.
     file: PathBuf,
-    /// What its rows are: customers, subscriptions, orders, ad_spend, expenses or fx_rates.
+    /// What its rows are: customers, subscriptions, orders, invoice_lines, payments, ad_spend, expenses, fx_rates,
+    /// price_tiers or reported_values.
     #[arg(long = "as", value_name = "KIND")]
     kind: String,
     /// How a foreign layout maps to the kind; see docs/import.md.
@@ -63,6 +64,16 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         "{name}: {} {kind} landed, {} dead letters",
         report.rows, report.dead
     ));
+    // What has landed stays landed: runs that could not be merged only make the next question slower.
+    match home.compact(kind, &owner, Compaction::Due, context.clock.now()).await {
+        Ok(done) if done.merged > 0 => {
+            console.note(&format!("merged {} files into {}", done.merged, done.written));
+        }
+        Ok(_) => {}
+        Err(error) => console.note(&format!(
+            "the files could not be merged, `atalaya compact` tries again: {error}"
+        )),
+    }
     for fault in &report.first_faults {
         console.note(&format!("  {fault}"));
     }

@@ -1,5 +1,6 @@
 mod alerts;
 mod close;
+mod compact;
 mod compare;
 mod dead_letters;
 mod demo;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Explain(explain::Arguments),
     /// Closes a month: what is known of its MRR goes into the books and stands.
     Close(close::Arguments),
+    /// Merges sorted runs of customers and subscriptions; every figure stays as it is.
+    Compact(compact::Arguments),
     /// Shows what was learned of closed months since they were closed, by cause.
     Restatements(restatements::Arguments),
     /// Shows a month's MRR under two policies and what makes the difference.
@@ -113,6 +116,7 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::Metric(arguments) => metric::run(arguments, context, console).await,
         Command::Explain(arguments) => explain::run(arguments, context, console).await,
         Command::Close(arguments) => close::run(arguments, context, console).await,
+        Command::Compact(arguments) => compact::run(arguments, context, console).await,
         Command::Restatements(arguments) => restatements::run(arguments, context, console).await,
         Command::Compare(arguments) => compare::run(arguments, context, console).await,
         Command::Policy(arguments) => policy::run(arguments, context, console).await,

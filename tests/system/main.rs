@@ -10,6 +10,7 @@ mod alerts;
 mod bad_input;
 mod board;
 mod books;
+mod cash;
 mod cdnow;
 mod crash;
 mod demo;

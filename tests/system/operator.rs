@@ -5,9 +5,9 @@ use std::{path::Path, sync::Arc};
 use arrow::{array::RecordBatch, util::display::array_value_to_string};
 use atalaya_ingest::{ImportRequest, Mapping, import_file};
 use atalaya_metrics::{EvaluationPlan, Evaluator, Policy, Scope};
-use atalaya_model::{Grain, Kind, KnownBy, ManualClock, Period, SeriesQuery, calendar};
+use atalaya_model::{Clock as _, Grain, Kind, KnownBy, ManualClock, Period, SeriesQuery, calendar};
 use atalaya_sql::{Request, Worker, worker_setup};
-use atalaya_store::{Home, Snapshot};
+use atalaya_store::{Compacted, Compaction, Home, Snapshot};
 use atalaya_tests::soak;
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, SeedableRng, seq::SliceRandom};
@@ -167,6 +167,116 @@ async fn compare(seed: u64) {
             );
         }
     }
+}
+
+/// Merges all runs; the rows stay, and snapshots taken before still read the files they name.
+#[tokio::test(flavor = "multi_thread")]
+async fn merging_runs_changes_no_row() {
+    let company = companies(5);
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(NOW.parse().unwrap()));
+    let home = Home::open_or_create(&dir.path().join("home"), Some("reporting_currency = 'USD'")).unwrap();
+    land(dir.path(), &home, &clock, &company, 5).await;
+    let before = Snapshot::latest(&home).await.unwrap();
+    let months = months(&home);
+    let evaluator = || Evaluator::new(home.clone(), Arc::clone(&clock) as _).unwrap();
+    let known = (KnownBy::Atalaya, clock.now());
+    let rows_before = rows(&evaluator(), &before, &months, known).await;
+    let origins_before = atalaya_store::origins(&home, "subscriptions").unwrap();
+    let raw = |snapshot: &Snapshot| {
+        let snapshot = snapshot.clone();
+        let evaluator = evaluator();
+        async move {
+            let scope = Scope {
+                by: &[],
+                periods: &[],
+                known_by: KnownBy::Atalaya,
+                now: known.1,
+                vintages: &[],
+                is_present: false,
+            };
+            let ids = ["subscription_states", "customer_attributes"];
+            let settings = evaluator.home().settings();
+            let plan = EvaluationPlan::for_definitions(evaluator.catalog(), settings, evaluator.policy(), &ids, &scope);
+            let session = evaluator.session(&plan.unwrap(), &snapshot).await.unwrap();
+            let mut found = Vec::new();
+            for table in ["raw_subscriptions", "raw_customers"] {
+                let (_, batches) = session.query(&format!("SELECT * FROM {table}")).await.unwrap();
+                found.push(lines(&batches));
+            }
+            found
+        }
+    };
+    let raw_before = raw(&before).await;
+
+    let owner = home.own().unwrap();
+    let due = home
+        .compact(Kind::Subscriptions, &owner, Compaction::Due, clock.now())
+        .await
+        .unwrap();
+    assert_eq!(due, Compacted::default(), "three runs a bucket are few");
+    for kind in [Kind::Subscriptions, Kind::Customers, Kind::FxRates] {
+        home.compact(kind, &owner, Compaction::Full, clock.now()).await.unwrap();
+    }
+    let after = Snapshot::latest(&home).await.unwrap();
+    let files = |snapshot: &Snapshot| snapshot.tables["subscriptions"].files.len();
+    assert!(
+        files(&before) > 8 && files(&after) <= 8,
+        "{} became {}",
+        files(&before),
+        files(&after)
+    );
+    assert_eq!(atalaya_store::check_bytes(&after).unwrap(), vec![]);
+    assert_eq!(raw(&after).await, raw_before);
+    assert_eq!(rows(&evaluator(), &after, &months, known).await, rows_before);
+    assert_eq!(
+        rows(&evaluator(), &before, &months, known).await,
+        rows_before,
+        "the files of before are still there"
+    );
+    assert_eq!(atalaya_store::origins(&home, "subscriptions").unwrap(), origins_before);
+
+    // A damaged file is an error; it never gets a new checksum.
+    let again = ["a,", "b,"].map(|name| {
+        format!(
+            "{HEADER}\n{}\n",
+            company.states.lines().nth(1).unwrap().replacen("k1,", name, 1)
+        )
+    });
+    for (index, text) in again.iter().enumerate() {
+        let file = dir.path().join(format!("again{index}.csv"));
+        std::fs::write(&file, text).unwrap();
+        let request = ImportRequest {
+            file,
+            kind: Kind::Subscriptions,
+            mapping: Mapping::default(),
+            delimiter: None,
+        };
+        import_file(&home, &owner, clock.as_ref(), &request, &|_| {})
+            .await
+            .unwrap();
+    }
+    let latest = Snapshot::latest(&home).await.unwrap();
+    let old: Vec<_> = after.tables["subscriptions"]
+        .files
+        .iter()
+        .map(|file| &file.path)
+        .collect();
+    let fresh = latest.tables["subscriptions"]
+        .files
+        .iter()
+        .find(|file| !old.contains(&&file.path))
+        .unwrap();
+    let mut bytes = std::fs::read(&fresh.path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&fresh.path, bytes).unwrap();
+    let error = home
+        .compact(Kind::Subscriptions, &owner, Compaction::Full, clock.now())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("the commit says"), "{error}");
+    assert_eq!(Snapshot::latest(&home).await.unwrap().id(&[]), latest.id(&[]));
 }
 
 #[test]

@@ -22,6 +22,9 @@ pub const FUNCTIONS: &[&str] = &[
     "max",
     "min",
     "money_sum",
+    "month_day",
+    "month_days",
+    "month_index",
     "muldiv",
     "nullif",
     "ratio",
@@ -42,6 +45,7 @@ pub const BASE_TABLES: &[&str] = &[
     "month_closes_known",
     "invoice_lines_known",
     "payments_known",
+    "reported_values_known",
     "periods",
     "boundaries",
     "days",
@@ -173,8 +177,8 @@ mod tests {
         ].join("\n--\n"), @r#"
         a/x.sql:7: raw division: write muldiv(a, num, den) or ratio(a, b), because 7/2 is 3 on one engine and 3.5 on the other
         --
-        a/x.sql:7: sum() is not in the dialect; it has abs, after_minutes, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, min, money_sum, muldiv, nullif, ratio, require, row_number
-        a/x.sql:8: now() is not in the dialect; it has abs, after_minutes, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, min, money_sum, muldiv, nullif, ratio, require, row_number
+        a/x.sql:7: sum() is not in the dialect; it has abs, after_minutes, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, min, money_sum, month_day, month_days, month_index, muldiv, nullif, ratio, require, row_number
+        a/x.sql:8: now() is not in the dialect; it has abs, after_minutes, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, min, money_sum, month_day, month_days, month_index, muldiv, nullif, ratio, require, row_number
         --
         a/x.sql:7: reads "orders_known", which depends_on does not name
         --

@@ -15,6 +15,10 @@ CREATE MACRO muldiv(a, num, den) AS
     THEN CAST(half_even_div(CAST(CAST(a AS HUGEINT) * CAST(num AS HUGEINT) AS BIGINT), CAST(den AS BIGINT)) AS BIGINT)
     ELSE CAST(half_even_div(CAST(a AS HUGEINT) * CAST(num AS HUGEINT), CAST(den AS HUGEINT)) AS BIGINT)
   END;
+-- Months since year 0, the day in its month (from 1), and how many days that month has.
+CREATE MACRO month_index(day_on) AS CAST(year(day_on) * 12 + month(day_on) - 1 AS BIGINT);
+CREATE MACRO month_day(day_on) AS CAST(day(day_on) AS BIGINT);
+CREATE MACRO month_days(day_on) AS CAST(day(last_day(day_on)) AS BIGINT);
 CREATE MACRO money_sum(x) AS CAST(sum(x) AS BIGINT);
 CREATE MACRO ratio(a, b) AS CASE WHEN b = 0 THEN NULL ELSE CAST(a AS DOUBLE) / CAST(b AS DOUBLE) END;
 CREATE MACRO require(value, message) AS CASE WHEN value IS NULL THEN CAST(error(message) AS BIGINT) ELSE CAST(value AS BIGINT) END;

@@ -50,6 +50,9 @@ impl EngineSession {
         let context = SessionContext::new_with_config_rt(config, runtime);
         context.register_udf(ScalarUDF::from(functions::AfterMinutes::new()));
         context.register_udf(ScalarUDF::from(functions::MulDiv::new()));
+        for part in functions::MonthPart::ALL {
+            context.register_udf(ScalarUDF::from(functions::Month::new(part)));
+        }
         context.register_udf(ScalarUDF::from(functions::Ratio::new()));
         context.register_udf(ScalarUDF::from(functions::Require::new()));
         context.register_udaf(AggregateUDF::from(functions::MoneySum::new()));

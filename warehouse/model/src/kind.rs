@@ -66,6 +66,8 @@ pub enum Kind {
     InvoiceLines,
     /// Money that came in or went back.
     Payments,
+    /// Values that somebody reports by name and day: a cash balance, an audit's result.
+    ReportedValues,
     /// MRR by customer as a month was closed. Written by closing, never imported.
     MonthCloses,
 }
@@ -109,7 +111,7 @@ pub const SYSTEM_COLUMNS: &[Column] = &[
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Customers,
         Self::Subscriptions,
         Self::Orders,
@@ -119,6 +121,7 @@ impl Kind {
         Self::PriceTiers,
         Self::InvoiceLines,
         Self::Payments,
+        Self::ReportedValues,
         Self::MonthCloses,
     ];
 
@@ -134,6 +137,7 @@ impl Kind {
             Self::PriceTiers => "price_tiers",
             Self::InvoiceLines => "invoice_lines",
             Self::Payments => "payments",
+            Self::ReportedValues => "reported_values",
             Self::MonthCloses => "month_closes",
         }
     }
@@ -271,6 +275,19 @@ impl Kind {
                     ]
                 }
             }
+            Self::ReportedValues => {
+                const {
+                    &[
+                        column("value_name", Text, true),
+                        column("reported_on", Date, true),
+                        defaulted("part", Text, "all"),
+                        column("amount_minor", Minor, false),
+                        column("currency", Currency, false),
+                        column("number_e12", E12, false),
+                        column("words", Text, false),
+                    ]
+                }
+            }
             Self::MonthCloses => {
                 const {
                     &[
@@ -328,6 +345,7 @@ impl Kind {
             Self::FxRates => "rate_on",
             Self::InvoiceLines => "issued_at",
             Self::Payments => "paid_at",
+            Self::ReportedValues => "reported_on",
             Self::MonthCloses => "boundary_at",
         }
     }
@@ -341,6 +359,7 @@ impl Kind {
             Self::PriceTiers => &["price_id", "currency", "first_unit"],
             Self::InvoiceLines => &["invoice_id", "line_id"],
             Self::Payments => &["payment_id"],
+            Self::ReportedValues => &["value_name", "reported_on", "part"],
             _ => &[],
         }
     }

@@ -2,7 +2,7 @@ use std::{fs::File, io::Read, path::PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::{Snapshot, StoreError, writer::hex};
+use crate::{Snapshot, StoreError, data_file::hex};
 
 /// A data file whose bytes are not those that were committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub fn check_bytes(snapshot: &Snapshot) -> Result<Vec<ByteFault>, StoreError> {
     Ok(faults)
 }
 
-fn sha256_of(path: &std::path::Path) -> Result<String, StoreError> {
+pub(crate) fn sha256_of(path: &std::path::Path) -> Result<String, StoreError> {
     let mut file = File::open(path).map_err(StoreError::io("open", path))?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0_u8; 1 << 20];

@@ -7,7 +7,7 @@ use atalaya_model::{HomeSettings, Kind};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    ArrivalSeq, StoreError, Table,
+    ArrivalSeq, Compacted, Compaction, Snapshot, StoreError, Table,
     dead_letter::DEAD_LETTERS,
     durable::{create_dir, write_atomically},
     load_settings,
@@ -143,6 +143,26 @@ impl Home {
             now,
         )
         .await
+    }
+
+    /// Merges sorted runs of a kind's table, where it has any.
+    pub async fn compact(
+        &self,
+        kind: Kind,
+        owner: &OwnerLock,
+        compaction: Compaction,
+        now: DateTime<Utc>,
+    ) -> Result<Compacted, StoreError> {
+        let name = kind.name();
+        if TableLayout::of(kind) != TableLayout::Buckets || !self.table_names().iter().any(|known| known == name) {
+            return Ok(Compacted::default());
+        }
+        let snapshot = Snapshot::latest(self).await?;
+        let Some(pinned) = snapshot.tables.get(name) else {
+            return Ok(Compacted::default());
+        };
+        let mut table = self.table(kind, owner, now).await?;
+        table.compact(pinned, compaction, now).await
     }
 
     /// Opens the dead-letter table for writing.

@@ -6,6 +6,8 @@
 
 mod arrival;
 mod checksum;
+mod compact;
+mod data_file;
 mod dead_letter;
 mod durable;
 mod error;
@@ -19,6 +21,7 @@ mod writer;
 
 pub use arrival::ArrivalSeq;
 pub use checksum::{ByteFault, check_bytes};
+pub use compact::{Compacted, Compaction};
 pub use dead_letter::{DEAD_LETTERS, DeadLetter, dead_letter_batch, dead_letters_from};
 /// A written data file that waits for its commit.
 pub use deltalake::kernel::Add as PendingFile;

@@ -38,7 +38,13 @@ pub fn origins(home: &Home, table: &str) -> Result<Vec<Origin>, StoreError> {
             .collect();
         let info = actions.iter().find_map(|action| action.get("commitInfo"));
         let told = |name: &str| info.and_then(|info| info.get(name)?.as_str().map(str::to_owned));
-        for add in actions.iter().filter_map(|action| action.get("add")) {
+        // A compaction brings no rows: they came with the commit that brought them.
+        let brings_rows = |add: &&Value| add.get("dataChange").and_then(Value::as_bool) != Some(false);
+        for add in actions
+            .iter()
+            .filter_map(|action| action.get("add"))
+            .filter(brings_rows)
+        {
             let stats: Value = add
                 .get("stats")
                 .and_then(Value::as_str)

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use deltalake::{
     DeltaTable,
     kernel::{
-        Action, Add, CommitInfo, MetadataExt as _, StructField, StructType, Transaction,
+        Action, Add, CommitInfo, MetadataExt as _, Remove, StructField, StructType, Transaction,
         engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _},
         transaction::CommitData,
     },
@@ -168,6 +168,25 @@ impl Table {
         let data = CommitData::new(actions, operation, metadata, vec![Transaction::new(app_id, 1)]);
         let version = self.publish(&data).await?;
         Ok(CommitOutcome::Committed(version))
+    }
+
+    /// Commits files that hold the very rows of others, in their place.
+    pub(crate) async fn replace(
+        &mut self,
+        adds: Vec<Add>,
+        removes: Vec<Remove>,
+        now: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        let operation = DeltaOperation::Optimize {
+            predicate: None,
+            target_size: 0,
+        };
+        let actions = std::iter::once(stamped(&operation, now))
+            .chain(removes.into_iter().map(Action::Remove))
+            .chain(adds.into_iter().map(Action::Add))
+            .collect();
+        self.publish(&CommitData::new(actions, operation, HashMap::new(), vec![]))
+            .await
     }
 
     async fn publish(&mut self, data: &CommitData) -> Result<u64, StoreError> {

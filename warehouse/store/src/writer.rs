@@ -1,29 +1,16 @@
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs::File,
-    io::Write,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use arrow::{
-    array::{Array, AsArray, RecordBatch, UInt32Array},
-    compute::{SortColumn, concat_batches, lexsort_to_indices, max, min, take_record_batch},
-    datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType},
+    array::{AsArray, RecordBatch, UInt32Array},
+    compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch},
+    datatypes::SchemaRef,
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use deltalake::kernel::Add;
-use parquet::{
-    arrow::ArrowWriter,
-    basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
-    schema::types::ColumnPath,
-};
-use sha2::{Digest, Sha256};
 
 use crate::{
-    FailPoint, StoreError, Table,
-    durable::{create_dir, sync_dir},
+    StoreError, Table,
+    data_file::{DataFileWriter, Partition},
     table::{BUCKETS, TableLayout},
 };
 
@@ -31,8 +18,6 @@ use crate::{
 const RUN_ROWS: usize = 400_000;
 /// ... and bytes, where rows are long.
 const RUN_BYTES: usize = 256 << 20;
-/// Rows of a row group; DuckDB works on one row group per thread.
-const ROW_GROUP_ROWS: usize = 131_072;
 
 /// Writes rows into data files of a table, sorted and synced, to be committed together afterwards.
 ///
@@ -110,93 +95,17 @@ impl TableWriter {
     }
 
     fn write(&mut self, partition: &str, rows: &RecordBatch) -> Result<(), StoreError> {
-        let column = self.layout.partition_column();
-        let folder = self.dir.join(format!("{column}={partition}"));
-        create_dir(&folder)?;
-        let file_name = format!(
-            "{}-{}.parquet",
-            self.now.format("%Y%m%dT%H%M%S"),
-            uuid::Uuid::new_v4().simple()
-        );
-        let path = folder.join(&file_name);
-        let parquet = |source| StoreError::Parquet {
-            path: path.clone(),
-            source,
+        let place = Partition {
+            table: &self.name,
+            dir: &self.dir,
+            column: self.layout.partition_column(),
+            value: partition,
         };
-
-        let file = File::create_new(&path).map_err(StoreError::io("create", &path))?;
-        let hashing = HashingFile {
-            file,
-            hash: Sha256::new(),
-            bytes: 0,
-        };
-        let mut writer =
-            ArrowWriter::try_new(hashing, Arc::clone(&self.schema), Some(properties()?)).map_err(parquet)?;
-        writer.write(rows).map_err(parquet)?;
-        writer.finish().map_err(parquet)?;
-        let hashing = writer.inner();
-        hashing.file.sync_all().map_err(StoreError::io("sync", &path))?;
-        sync_dir(&folder)?;
-        FailPoint("after_data_file").pass();
-
-        let size = i64::try_from(hashing.bytes).unwrap_or(i64::MAX);
-        let sha256 = hex(&hashing.hash.clone().finalize());
-        self.adds.push(Add {
-            path: format!("{column}={partition}/{file_name}"),
-            partition_values: HashMap::from([(column.to_owned(), Some(partition.to_owned()))]),
-            size,
-            modification_time: self.now.timestamp_millis(),
-            data_change: true,
-            stats: Some(statistics(rows)),
-            tags: Some(HashMap::from([("sha256".to_owned(), Some(sha256))])),
-            ..Add::default()
-        });
-        tracing::debug!(table = self.name, rows = rows.num_rows(), size, "wrote data file");
+        let mut file = DataFileWriter::create(&place, &self.schema, self.now)?;
+        file.write(rows)?;
+        self.adds.push(file.finish(true)?);
         Ok(())
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            use std::fmt::Write as _;
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
-struct HashingFile {
-    file: File,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl Write for HashingFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
-}
-
-fn properties() -> Result<WriterProperties, StoreError> {
-    let level = ZstdLevel::try_new(3).map_err(|source| StoreError::Parquet {
-        path: PathBuf::from("zstd level"),
-        source,
-    })?;
-    let key = || ColumnPath::from("record_key");
-    Ok(WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_column_bloom_filter_enabled(key(), true)
-        .set_column_bloom_filter_fpp(key(), 0.01)
-        .build())
 }
 
 fn sort(rows: &RecordBatch, layout: TableLayout) -> Result<RecordBatch, StoreError> {
@@ -241,35 +150,4 @@ fn bucket_indices(rows: &RecordBatch) -> Result<BTreeMap<u32, Vec<u32>>, StoreEr
         buckets.entry(bucket_of(id.unwrap_or(""))).or_default().push(row);
     }
     Ok(buckets)
-}
-
-/// Delta statistics of the two columns named in the table's properties. Nothing else: text may be personal.
-fn statistics(rows: &RecordBatch) -> String {
-    let mut least = serde_json::Map::new();
-    let mut greatest = serde_json::Map::new();
-    if let Some(column) = rows.column_by_name("arrival_seq") {
-        let column = column.as_primitive::<Int64Type>();
-        if let (Some(low), Some(high)) = (min(column), max(column)) {
-            least.insert("arrival_seq".into(), low.into());
-            greatest.insert("arrival_seq".into(), high.into());
-        }
-    }
-    if let Some(column) = rows.column_by_name("occurred_at")
-        && let Some(column) = column.as_primitive_opt::<TimestampMicrosecondType>()
-        && let (Some(low), Some(high)) = (min(column), max(column))
-    {
-        // Delta keeps milliseconds; the upper bound is rounded up so that it stays one.
-        let text = |micros: i64| {
-            DateTime::from_timestamp_millis(micros).map(|at| at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
-        };
-        if let (Some(low), Some(high)) = (text(low.div_euclid(1000)), text(high.div_euclid(1000) + 1)) {
-            least.insert("occurred_at".into(), low.into());
-            greatest.insert("occurred_at".into(), high.into());
-        }
-    }
-    serde_json::json!({
-        "numRecords": rows.num_rows(), "minValues": least, "maxValues": greatest,
-        "nullCount": {"arrival_seq": 0, "occurred_at": rows.column_by_name("occurred_at").map_or(0, |c| c.null_count())},
-    })
-    .to_string()
 }

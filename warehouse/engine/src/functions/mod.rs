@@ -2,12 +2,14 @@
 
 mod after_minutes;
 mod money_sum;
+mod month;
 mod muldiv;
 mod ratio;
 mod require;
 
 pub(crate) use after_minutes::AfterMinutes;
 pub(crate) use money_sum::MoneySum;
+pub(crate) use month::{Month, MonthPart};
 pub(crate) use muldiv::MulDiv;
 pub(crate) use ratio::Ratio;
 pub(crate) use require::Require;
