@@ -8,12 +8,14 @@ mod constants;
 mod error;
 mod evaluator;
 mod explain;
+mod lifetimes;
 mod operator;
 mod plan;
 mod policy;
 mod proofs;
 mod records;
 mod series;
+mod survival;
 mod witness;
 
 pub use books::{Close, Restatement, RestatementPart};
@@ -22,6 +24,7 @@ pub use constants::{Cell, ConstantTable};
 pub use error::MetricsError;
 pub use evaluator::Evaluator;
 pub use explain::Exhibit;
+pub use lifetimes::SegmentLifetimes;
 pub use plan::{EvaluationPlan, Scope, View};
 pub use policy::{
     CancelCountsUntil, DiscountDuration, FullDiscount, FxMode, POLICY_FILE, Policy, Recognition, StartCountsFrom,
@@ -29,4 +32,7 @@ pub use policy::{
 pub use proofs::{ProofKey, Proofs, Verdict};
 pub use records::{known_columns, known_view, known_view_name};
 pub use series::{Rows, series_from_rows};
+pub use survival::{
+    Estimate, Lifetime, MonthCounts, ShiftedBetaGeometric, SurvivalStep, kaplan_meier, restricted_mean_months,
+};
 pub use witness::{Testimony, rules};

@@ -6,6 +6,7 @@ mod dead_letters;
 mod demo;
 mod explain;
 mod import;
+mod lifetimes;
 mod metric;
 mod policy;
 mod report;
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Metric(metric::Arguments),
     /// Shows what a figure is made of, down to the records and the files they came in.
     Explain(explain::Arguments),
+    /// Estimates how long customers stay and what they are worth, with intervals.
+    Lifetimes(lifetimes::Arguments),
     /// Closes a month: what is known of its MRR goes into the books and stands.
     Close(close::Arguments),
     /// Merges sorted runs of customers and subscriptions; every figure stays as it is.
@@ -115,6 +118,7 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::DeadLetters(arguments) => dead_letters::run(arguments, context, console).await,
         Command::Metric(arguments) => metric::run(arguments, context, console).await,
         Command::Explain(arguments) => explain::run(arguments, context, console).await,
+        Command::Lifetimes(arguments) => lifetimes::run(arguments, context, console).await,
         Command::Close(arguments) => close::run(arguments, context, console).await,
         Command::Compact(arguments) => compact::run(arguments, context, console).await,
         Command::Restatements(arguments) => restatements::run(arguments, context, console).await,

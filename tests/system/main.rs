@@ -18,6 +18,7 @@ mod dialect;
 mod economics;
 mod floors;
 mod golden;
+mod lifetimes;
 mod money;
 mod operator;
 mod owner;
