@@ -97,7 +97,7 @@ impl Customer {
             }
             MovementTable::EndSums => {
                 for (place, (_, start, end)) in frame.calendar.periods.iter().enumerate() {
-                    for part in 0..self.ledger.parts.len() {
+                    for part in 0..self.ledger.parts().len() {
                         let (start, end) = (self.ledger.cell(*start, part), self.ledger.cell(*end, part));
                         if start.is_present {
                             sums.open(place, start.value_micros);
@@ -114,12 +114,10 @@ impl Customer {
     }
 
     fn steps(&mut self, of: &Whose<'_>, frame: &Frame<'_>, rows: &mut Rows) -> Result<(), MovementError> {
-        while let Some((moment, running)) = self.moments.next(of.customer_id)? {
-            for (running, part) in running
-                .iter()
-                .zip(&self.ledger.parts)
-                .filter(|(running, _)| running.is_touched)
-            {
+        while let Some(happening) = self.moments.next(of.customer_id)? {
+            let moment = happening.moment;
+            for (place, running) in happening.parts() {
+                let part = &self.ledger.parts()[place];
                 rows.push(|column| match column {
                     0 => Value::Text(Some(of.customer_id)),
                     1..=3 => part_value(part, column - 1, frame),
@@ -170,7 +168,7 @@ impl Customer {
             return Ok(());
         }
         for boundary in 0..frame.calendar.boundaries.len() {
-            for (place, part) in self.ledger.parts.iter().enumerate() {
+            for (place, part) in self.ledger.parts().iter().enumerate() {
                 let cell = self.ledger.cell(boundary, place);
                 if cell.is_present {
                     row(rows, boundary, part, cell.native_micros, cell.value_micros);
@@ -187,7 +185,7 @@ impl Customer {
             .iter()
             .filter(|period| self.ledger.reaches(period))
         {
-            for (place, part) in self.ledger.parts.iter().enumerate() {
+            for (place, part) in self.ledger.parts().iter().enumerate() {
                 let Some(ends) = self.ledger.ends(of.customer_id, period, place, frame)? else {
                     continue;
                 };
@@ -234,7 +232,7 @@ impl Customer {
         }
         let (mut starts, mut closes) = (false, false);
         let (mut start, mut end, mut revalued) = (0_i128, 0_i128, 0_i128);
-        for part in 0..self.ledger.parts.len() {
+        for part in 0..self.ledger.parts().len() {
             if let Some(part) = self.ledger.ends(customer_id, ends, part, frame)? {
                 starts |= part.start.is_present;
                 closes |= part.end.is_present;

@@ -5,7 +5,8 @@ use atalaya_model::{ModelError, muldiv};
 use crate::{
     Fx, MovementError,
     ledger::{Frame, Ledger, at_rate},
-    moments::{Moment, Moments, Running, sum},
+    moments::{Happening, Moment, Moments, sum},
+    places::Places,
     stretch::Ended,
 };
 
@@ -70,8 +71,10 @@ struct Open {
 /// The events of a customer; used anew for each.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    /// What the open event changed, by product and plan: beside exchange rates, and through them.
-    lines: Vec<(u32, u32, i64, i64)>,
+    /// Products and plans of the open event.
+    places: Places<(u32, u32)>,
+    /// What it changed in each: beside exchange rates, and through them.
+    lines: Vec<(i64, i64)>,
     pub(crate) events: Vec<Event>,
 }
 
@@ -86,10 +89,12 @@ impl Events {
     ) -> Result<(), MovementError> {
         self.events.clear();
         self.lines.clear();
+        self.places.clear();
         let periods = &frame.calendar.periods;
         let mut period = 0;
         let mut open: Option<Open> = None;
-        while let Some((moment, running)) = moments.next(customer_id)? {
+        while let Some(happening) = moments.next(customer_id)? {
+            let moment = happening.moment;
             while periods.get(period).is_some_and(|(ends, ..)| moment.at >= ends.end.at) {
                 period += 1;
             }
@@ -113,7 +118,7 @@ impl Events {
                 last: moment,
             });
             open = Some(Open { last: moment, ..begun });
-            self.change(customer_id, running, ends.end.rate_on, ledger, frame)?;
+            self.change(customer_id, &happening, ends.end.rate_on, ledger, frame)?;
         }
         if let Some(event) = open {
             self.close(customer_id, &event, frame)?;
@@ -125,17 +130,14 @@ impl Events {
     fn change(
         &mut self,
         customer_id: &str,
-        running: &[Running],
+        happening: &Happening<'_>,
         rate_on: i32,
         ledger: &Ledger,
         frame: &Frame<'_>,
     ) -> Result<(), MovementError> {
         let amount = MovementError::amount(customer_id);
-        for (running, part) in running
-            .iter()
-            .zip(&ledger.parts)
-            .filter(|(running, _)| running.is_touched)
-        {
+        for (place, running) in happening.parts() {
+            let part = &ledger.parts()[place];
             let (before, after, fx) = if frame.rules.fx == Fx::ServiceStart {
                 if running.unrated > 0 {
                     let currency = frame.texts.get(part.currency).unwrap_or_default();
@@ -154,16 +156,13 @@ impl Events {
                 (value(running.native_before_micros)?, value(running.native_micros)?, 0)
             };
             let change = sum([after, -before, -fx]).map_err(&amount)?;
-            let known = self
-                .lines
-                .iter_mut()
-                .find(|line| (line.0, line.1) == (part.product, part.plan));
-            match known {
-                Some(line) => {
-                    line.2 = sum([line.2, change]).map_err(&amount)?;
-                    line.3 = sum([line.3, fx]).map_err(&amount)?;
+            let line = self.places.of((part.product, part.plan));
+            match self.lines.get_mut(line) {
+                Some((changed, revalued)) => {
+                    *changed = sum([*changed, change]).map_err(&amount)?;
+                    *revalued = sum([*revalued, fx]).map_err(&amount)?;
                 }
-                None => self.lines.push((part.product, part.plan, change, fx)),
+                None => self.lines.push((change, fx)),
             }
         }
         Ok(())
@@ -172,7 +171,7 @@ impl Events {
     fn close(&mut self, customer_id: &str, event: &Open, frame: &Frame<'_>) -> Result<(), MovementError> {
         let amount = MovementError::amount(customer_id);
         let (had, has) = (event.first.items_before > 0, event.last.items_after > 0);
-        let total = sum(self.lines.iter().map(|line| line.2)).map_err(&amount)?;
+        let total = sum(self.lines.iter().map(|line| line.0)).map_err(&amount)?;
         let movement = match (had, has) {
             (false, false) => Movement::Unchanged,
             (false, true) if is_new(&event.first, frame).map_err(&amount)? => Movement::New,
@@ -180,7 +179,7 @@ impl Events {
             (true, false) => Movement::Churn,
             (true, true) => Movement::by_sign(total),
         };
-        for (product, plan, change_micros, fx_micros) in self.lines.drain(..) {
+        for (&(product, plan), (change_micros, fx_micros)) in self.places.keys().iter().zip(self.lines.drain(..)) {
             self.events.push(Event {
                 period: event.period,
                 group_index: event.group_index,
@@ -194,6 +193,7 @@ impl Events {
                 reason: event.last.ended_by.filter(|_| had && !has),
             });
         }
+        self.places.clear();
         Ok(())
     }
 

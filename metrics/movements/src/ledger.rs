@@ -4,6 +4,7 @@ use atalaya_model::{ModelError, muldiv};
 
 use crate::{
     Boundary, Fx, MovementError, PeriodEnds, Rules,
+    places::Places,
     rates::{Rate, Rates},
     stretch::{Part, Stretch},
     text::{NONE, Texts},
@@ -105,7 +106,7 @@ impl Frame<'_> {
 /// A customer's parts and their cells; used anew for each customer.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    pub(crate) parts: Vec<Part>,
+    places: Places<Part>,
     /// The part of each stretch.
     pub(crate) part_of: Vec<usize>,
     cells: Vec<Cell>,
@@ -125,15 +126,16 @@ pub(crate) fn at_rate(amount: i64, (numerator, denominator): Rate) -> Result<i64
 impl Ledger {
     /// Turns to a customer: finds the parts of its stretches.
     pub(crate) fn turn_to(&mut self, stretches: &[Stretch]) {
-        self.parts.clear();
+        self.places.clear();
         self.part_of.clear();
         for stretch in stretches {
-            let known = self.parts.iter().position(|part| *part == stretch.part);
-            self.part_of.push(known.unwrap_or_else(|| {
-                self.parts.push(stretch.part);
-                self.parts.len() - 1
-            }));
+            self.part_of.push(self.places.of(stretch.part));
         }
+    }
+
+    /// The customer's parts.
+    pub(crate) fn parts(&self) -> &[Part] {
+        self.places.keys()
     }
 
     /// Whether there may be something at either end of a period.
@@ -143,7 +145,7 @@ impl Ledger {
 
     #[inline]
     pub(crate) fn cell(&self, boundary: usize, part: usize) -> &Cell {
-        &self.cells[boundary * self.parts.len() + part]
+        &self.cells[boundary * self.parts().len() + part]
     }
 
     /// Fills the cells of all boundaries.
@@ -154,7 +156,7 @@ impl Ledger {
         frame: &Frame<'_>,
     ) -> Result<(), MovementError> {
         let amount = MovementError::amount(customer_id);
-        let width = self.parts.len();
+        let width = self.parts().len();
         let boundaries = &frame.calendar.boundaries;
         self.first = boundaries.len();
         self.cells.clear();
@@ -190,7 +192,11 @@ impl Ledger {
             return Ok(());
         }
         for (boundary, cells) in self.cells.chunks_mut(width.max(1)).enumerate() {
-            for (cell, part) in cells.iter_mut().zip(&self.parts).filter(|(cell, _)| cell.is_present) {
+            for (cell, part) in cells
+                .iter_mut()
+                .zip(self.places.keys())
+                .filter(|(cell, _)| cell.is_present)
+            {
                 let rate = frame.rate_at(part.currency, boundary)?;
                 cell.value_micros = at_rate(cell.native_micros, rate).map_err(&amount)?;
             }
@@ -226,7 +232,7 @@ impl Ledger {
             if end.is_present && end.native_micros == start.native_micros {
                 return Ok(end.value_micros);
             }
-            let rate = frame.rate_at(self.parts[part].currency, at_end)?;
+            let rate = frame.rate_at(self.parts()[part].currency, at_end)?;
             at_rate(start.native_micros, rate).map_err(MovementError::amount(customer_id))
         };
         let (revalued_micros, known_revalued_micros) = if start.native_micros == 0 {

@@ -13,6 +13,7 @@ mod handover;
 mod ledger;
 mod merge;
 mod moments;
+mod places;
 mod price;
 mod rates;
 mod rules;

@@ -29,8 +29,22 @@ pub(crate) struct Running {
     pub(crate) own_before_micros: i64,
     pub(crate) own_micros: i64,
     pub(crate) unrated: i64,
-    /// Whether something of the part happens at the moment.
-    pub(crate) is_touched: bool,
+    is_touched: bool,
+}
+
+/// A moment with the sums after it of the parts of which something happens.
+#[derive(Debug)]
+pub(crate) struct Happening<'a> {
+    pub(crate) moment: Moment,
+    touched: &'a [usize],
+    running: &'a [Running],
+}
+
+impl Happening<'_> {
+    /// The parts of which something happens: their places and sums.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (usize, &Running)> {
+        self.touched.iter().map(|place| (*place, &self.running[*place]))
+    }
 }
 
 /// A moment: how many items there were before and are after it.
@@ -55,6 +69,8 @@ pub(crate) fn sum(amounts: impl IntoIterator<Item = i64>) -> Result<i64, ModelEr
 pub(crate) struct Moments {
     edges: Vec<Edge>,
     running: Vec<Running>,
+    /// The parts of which something happens at the moment.
+    touched: Vec<usize>,
     items: i64,
     next: usize,
     previous_at: Option<i64>,
@@ -71,7 +87,8 @@ impl Moments {
     ) -> Result<(), MovementError> {
         self.edges.clear();
         self.running.clear();
-        self.running.resize(ledger.parts.len(), Running::default());
+        self.touched.clear();
+        self.running.resize(ledger.parts().len(), Running::default());
         (self.items, self.next, self.previous_at) = (0, 0, None);
         for (stretch, &part) in stretches
             .iter()
@@ -115,20 +132,23 @@ impl Moments {
         Ok(())
     }
 
-    /// The next moment, with the sums of all parts after it.
-    pub(crate) fn next(&mut self, customer_id: &str) -> Result<Option<(Moment, &[Running])>, MovementError> {
+    /// The next moment.
+    pub(crate) fn next(&mut self, customer_id: &str) -> Result<Option<Happening<'_>>, MovementError> {
         let Some(first) = self.edges.get(self.next).copied() else {
             return Ok(None);
         };
-        for part in &mut self.running {
-            (part.native_before_micros, part.own_before_micros) = (part.native_micros, part.own_micros);
-            part.is_touched = false;
+        for place in self.touched.drain(..) {
+            self.running[place].is_touched = false;
         }
         let items_before = self.items;
         let mut ended_by: Option<Ended> = None;
         while let Some(edge) = self.edges.get(self.next).filter(|edge| edge.at == first.at) {
             let part = &mut self.running[edge.part];
-            part.is_touched = true;
+            if !part.is_touched {
+                part.is_touched = true;
+                (part.native_before_micros, part.own_before_micros) = (part.native_micros, part.own_micros);
+                self.touched.push(edge.part);
+            }
             let amount = MovementError::amount(customer_id);
             part.native_micros = sum([part.native_micros, edge.native_micros]).map_err(&amount)?;
             part.own_micros = sum([part.own_micros, edge.own_micros]).map_err(&amount)?;
@@ -144,6 +164,10 @@ impl Moments {
             previous_at: self.previous_at.replace(first.at),
             ended_by,
         };
-        Ok(Some((moment, &self.running)))
+        Ok(Some(Happening {
+            moment,
+            touched: &self.touched,
+            running: &self.running,
+        }))
     }
 }

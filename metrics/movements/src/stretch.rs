@@ -38,7 +38,7 @@ impl Ended {
 }
 
 /// What MRR is kept apart by: currency, product and plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Part {
     pub(crate) currency: u32,
     pub(crate) product: u32,
