@@ -81,6 +81,10 @@ fn figures_of_a_month_by_hand() {
         // 90 + 360 + 80 + 50 + 150; who has anything.
         ("mrr", "73000,USD".to_owned()),
         ("customers", "5".to_owned()),
+        ("arr", "876000,USD".to_owned()),
+        // Nobody has signed for later or given notice.
+        ("carr", "876000,USD".to_owned()),
+        ("arpa", "14600,USD".to_owned()),
         // Of 100 + 300 at the start, each up to what it paid then: 90 + 300. All of it: 450.
         ("gross_revenue_retention", ratio(390, 400)),
         ("net_revenue_retention", ratio(450, 400)),
@@ -178,4 +182,47 @@ fn customer_churn_in_its_variants() {
         figure(&home, "magic_number", "quarter", "2026-01-01", "2026-04-01"),
         "156000000000,240000000000"
     );
+}
+
+#[test]
+fn cohorts_of_customers_and_of_their_revenue() {
+    let home = home();
+    let lines = |metric: &str| -> Vec<String> {
+        let words = [
+            "metric",
+            metric,
+            "--from",
+            "2024-06-01",
+            "--to",
+            "2026-04-01",
+            "--format",
+            "csv",
+        ];
+        let said = home.run(&words);
+        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+        said.out.lines().map(str::to_owned).collect()
+    };
+    let has = |lines: &[String], wanted: &str| lines.iter().any(|line| line.starts_with(wanted));
+    // June 2024: small, large, gone and back. back leaves in June 2025 (age 12), gone in February 2026 (age 20), back returns in
+    // March (age 21). March 2026: ads and word.
+    let logos = lines("cohort_retention");
+    for wanted in [
+        "2024-06-01,0,4,4,",
+        "2024-06-01,11,4,4,",
+        "2024-06-01,12,3,4,",
+        "2024-06-01,20,2,4,",
+        "2024-06-01,21,3,4,",
+        "2026-03-01,0,2,2,",
+    ] {
+        assert!(has(&logos, wanted), "{wanted}\n{}", logos.join("\n"));
+    }
+    assert!(!has(&logos, "2024-06-01,22,"), "April is not over: its cell is blank");
+    // They came with 680. In March they pay 90, 360 and 80; of that, each up to what it came with, 90, 300 and 80.
+    let dollars = |amount: i64| (amount * 100_000_000).to_string();
+    let cell = |age: u32, amount: i64| format!("2024-06-01,{age},{},{},", dollars(amount), dollars(680));
+    let (net, gross) = (lines("cohort_net_revenue"), lines("cohort_gross_revenue"));
+    for (age, of_net, of_gross) in [(0, 680, 680), (12, 600, 600), (20, 400, 400), (21, 530, 470)] {
+        assert!(has(&net, &cell(age, of_net)), "{age}\n{}", net.join("\n"));
+        assert!(has(&gross, &cell(age, of_gross)), "{age}\n{}", gross.join("\n"));
+    }
 }

@@ -61,9 +61,7 @@ fn found(home: &Home) -> BTreeMap<(String, String), Month> {
     let mut found: BTreeMap<(String, String), Month> = BTreeMap::new();
     let movements = "SELECT strftime(period_start, '%Y-%m') AS month, customer_id, end_micros, fx_micros, starts + closes AS ends, movement FROM customer_movements";
     for row in ask(movements) {
-        let month = found
-            .entry((row["customer_id"].clone(), row["month"].clone()))
-            .or_default();
+        let month = found.entry((row["rule"].clone(), row["month"].clone())).or_default();
         month.mrr = dollars(&row["end_micros"]);
         month.movement = if row["ends"] == "0" {
             String::new()
@@ -78,9 +76,7 @@ fn found(home: &Home) -> BTreeMap<(String, String), Month> {
                   CAST(sum(change_micros) AS BIGINT) AS change_micros FROM customer_movement_events \
                   WHERE movement <> 'unchanged' GROUP BY ALL ORDER BY period_start, customer_id, group_index";
     for row in ask(&events.replace("GROUP BY ALL", "GROUP BY period_start, customer_id, group_index")) {
-        let month = found
-            .entry((row["customer_id"].clone(), row["month"].clone()))
-            .or_default();
+        let month = found.entry((row["rule"].clone(), row["month"].clone())).or_default();
         if !month.events.is_empty() {
             month.events.push(';');
         }
@@ -162,4 +158,52 @@ fn the_golden_company_is_as_computed_by_hand() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// `tests/golden/rules.csv` says of every rule of the revenue engine which customers and tests prove it: they exist, and
+/// every metric that is named is asked for by one of the tests that are named, or stands on the golden company.
+#[test]
+fn every_rule_names_its_proof() {
+    let read = |name: &str| std::fs::read_to_string(format!("{GOLDEN}/{name}.csv")).unwrap();
+    let (expected, rules) = (csv(&read("expected")), csv(&read("rules")));
+    let customers: BTreeSet<&str> = expected.iter().map(|row| row["customer"].as_str()).collect();
+    let sources: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/system"))
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    let catalog = atalaya_catalog::Catalog::embedded().unwrap();
+    let mut used = BTreeSet::new();
+    let mut faults = Vec::new();
+    for rule in &rules {
+        let words = |column: &str| -> Vec<String> { rule[column].split_whitespace().map(str::to_owned).collect() };
+        let (named, tests, metrics) = (words("customers"), words("tests"), words("metrics"));
+        let mut fault = |what: String| faults.push(format!("{}: {what}", rule["rule"]));
+        if named.is_empty() && tests.is_empty() {
+            fault("nothing proves it".to_owned());
+        }
+        for name in &named {
+            if !customers.contains(name.as_str()) {
+                fault(format!("{name} is no golden customer"));
+            }
+        }
+        let mut proofs = String::new();
+        for name in &tests {
+            let place = sources.iter().find(|source| source.contains(&format!("fn {name}()")));
+            match place {
+                Some(source) => proofs += source,
+                None => fault(format!("{name} is no test")),
+            }
+        }
+        for metric in &metrics {
+            if !catalog.metrics().any(|spec| spec.id == *metric) {
+                fault(format!("{metric} is no metric"));
+            }
+            if named.is_empty() && !proofs.contains(&format!("\"{metric}\"")) {
+                fault(format!("{metric} is asked for by none of the tests"));
+            }
+        }
+        used.extend(named);
+    }
+    let unused: Vec<&&str> = customers.iter().filter(|name| !used.contains(**name)).collect();
+    assert_eq!((faults, unused), (Vec::<String>::new(), Vec::new()));
 }
