@@ -27,7 +27,10 @@ fn lines(mrr: &Series, moved: &Series, month: NaiveDate) -> Option<(Vec<(String,
             .find(|point| point.period_on == month && point.dimensions.first().and_then(Option::as_deref) == Some(name))
             .and_then(|point| amount(&point.figure))
             .map_or(0, |(value, _)| value);
-        found.push((name.to_owned(), value));
+        // Most months restate nothing; a bar of nothing would ask what it is.
+        if value != 0 || name != "restatement" {
+            found.push((name.to_owned(), value));
+        }
     }
     found.push(("closing".to_owned(), closing));
     Some((found, currency))
