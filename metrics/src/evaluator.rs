@@ -332,10 +332,7 @@ impl Evaluator {
                 .map_err(engine(constant.name))?;
         }
         let (runs, computed) = match self.runs(plan, snapshot).await? {
-            Some(runs) => (
-                Some(runs),
-                operator::stands_in(&self.catalog, &self.policy, plan, snapshot),
-            ),
+            Some(runs) => (Some(runs), operator::stands_in(&self.catalog, plan, snapshot)),
             None => (None, BTreeMap::new()),
         };
         let wanted: Vec<&str> = plan.ids.iter().map(String::as_str).collect();
@@ -350,7 +347,7 @@ impl Evaluator {
             self.create(&session, view, snapshot).await?;
         }
         if let Some(runs) = runs.filter(|_| !computed.is_empty()) {
-            operator::register(&session, &self.policy, plan, &runs, &computed).await?;
+            operator::register(&session, plan, &runs, &computed).await?;
         }
         for view in plan.views.iter().filter(|view| of(view, &needed) && !of(view, &inputs)) {
             self.create(&session, view, snapshot).await?;

@@ -44,7 +44,9 @@ impl Evaluator {
         customer: Option<&str>,
         snapshot: &Snapshot,
     ) -> Result<Vec<Exhibit>, MetricsError> {
-        let plan = self.plan(query)?;
+        let mut plan = self.plan(query)?;
+        // Every step is shown, also those below what the operator computes.
+        plan.ids = plan.views.iter().map(|view| view.name.clone()).collect();
         let session = self.session(&plan, snapshot).await?;
         let measured_at = period.ends_at.min(plan.now).format("%Y-%m-%d %H:%M:%S%.6f+00:00");
         let mut exhibits = Vec::new();

@@ -6,7 +6,7 @@ use arrow::{
     array::{Array, AsArray},
     datatypes::Int64Type,
 };
-use atalaya_model::{Figure, Grain, KnownBy, Period, SeriesQuery};
+use atalaya_model::{Figure, Grain, KnownBy, Period, SeriesQuery, calendar};
 use atalaya_store::Snapshot;
 
 use crate::{
@@ -59,19 +59,23 @@ impl Evaluator {
             }
             None => "CAST(NULL AS VARCHAR)",
         };
+        let settings = self.home().settings();
+        let now = self.clock().now();
+        // Up to now: of the present month, what is over.
+        let zone = calendar::parse_zone(&settings.time_zone)?;
+        let present = calendar::period_of(zone, settings.week_start, Grain::Month, calendar::day_of(zone, now));
         let scope = Scope {
             by: &[],
-            periods: &[month],
+            periods: &[present],
             known_by: KnownBy::Atalaya,
-            now: self.clock().now(),
+            now,
             vintages: &[],
             is_present: true,
         };
-        let settings = self.home().settings();
         let plan =
             EvaluationPlan::for_definitions(self.catalog(), settings, self.policy(), &["customer_lifetimes"], &scope)?;
         let session = self.session(&plan, snapshot).await?;
-        let select = format!("SELECT {column} AS segment, lifetime_days, has_ended FROM customer_lifetimes");
+        let select = format!("SELECT {column} AS segment, lifetime_days, has_ended, renewals FROM customer_lifetimes");
         let (_, batches) = session.query(&select).await.map_err(|source| MetricsError::Engine {
             metric: "customer_lifetimes".to_owned(),
             source,
@@ -79,15 +83,13 @@ impl Evaluator {
         let mut segments: BTreeMap<Option<String>, Vec<Lifetime>> = BTreeMap::new();
         for batch in &batches {
             let names = batch.column(0).as_string::<i32>();
-            let (days, ended) = (
-                batch.column(1).as_primitive::<Int64Type>(),
-                batch.column(2).as_primitive::<Int64Type>(),
-            );
+            let [days, ended, renewals] = [1, 2, 3].map(|column| batch.column(column).as_primitive::<Int64Type>());
             for row in 0..batch.num_rows() {
                 let segment = names.is_valid(row).then(|| names.value(row).to_owned());
                 segments.entry(segment).or_default().push(Lifetime {
                     days: days.value(row),
                     has_ended: ended.value(row) == 1,
+                    renewals: u32::try_from(renewals.value(row)).unwrap_or(0),
                 });
             }
         }

@@ -118,7 +118,6 @@ fn text_hash(catalog: &Catalog, definition: &str) -> String {
 /// The tables that the operator may stand in for in this plan, by definition.
 pub(crate) fn stands_in(
     catalog: &Catalog,
-    policy: &Policy,
     plan: &EvaluationPlan,
     snapshot: &Snapshot,
 ) -> BTreeMap<&'static str, MovementTable> {
@@ -126,7 +125,7 @@ pub(crate) fn stands_in(
         return BTreeMap::new();
     }
     let closes = snapshot.tables.get(Kind::MonthCloses.name());
-    let has_books = policy.books && closes.is_some_and(|table| !table.files.is_empty());
+    let has_books = plan.policy.books && closes.is_some_and(|table| !table.files.is_empty());
     PROVEN
         .iter()
         .filter(|proven| plan.views.iter().any(|view| view.name == proven.definition))
@@ -265,7 +264,6 @@ fn periods(plan: &EvaluationPlan) -> Vec<PeriodEnds> {
 /// Registers what the operator computes, when the small tables it reads are there.
 pub(crate) async fn register(
     session: &EngineSession,
-    policy: &Policy,
     plan: &EvaluationPlan,
     runs: &Runs,
     computed: &BTreeMap<&'static str, MovementTable>,
@@ -288,8 +286,13 @@ pub(crate) async fn register(
         let (_, batches) = session.query(select).await.map_err(engine)?;
         quotes = batches.iter().flat_map(quotes_of).collect();
     }
+    if sabotaged() {
+        quotes
+            .iter_mut()
+            .for_each(|quote: &mut Quote| quote.numerator += quote.numerator / 1_000);
+    }
     let inputs = Arc::new(Inputs {
-        rules: rules(policy),
+        rules: rules(&plan.policy),
         knowledge: Knowledge {
             as_of: plan.now.timestamp_micros(),
             by_source: plan.known_by == KnownBy::Source,
@@ -321,6 +324,11 @@ pub(crate) async fn register(
             .map_err(engine)?;
     }
     Ok(())
+}
+
+/// Deliberately wrong rates for the test that verification notices.
+fn sabotaged() -> bool {
+    std::env::var("ATALAYA_TEST_WRONG_FUNCTION").is_ok_and(|names| names.contains("operator"))
 }
 
 fn tiers_of(batch: &RecordBatch) -> Vec<TierRange> {

@@ -91,6 +91,8 @@ pub struct EvaluationPlan {
     pub has_one_vintage: bool,
     /// The definitions that will be read.
     pub ids: Vec<String>,
+    /// The policy in force.
+    pub policy: Policy,
     /// The tables of the calendar, whether or not a definition reads them.
     pub calendar: Vec<ConstantTable>,
 }
@@ -216,6 +218,7 @@ impl EvaluationPlan {
         let calendar = constants(settings, policy, &looking_back(settings, periods, lookback)?, now)?;
         Ok(Self {
             known_by,
+            policy: policy.clone(),
             has_one_vintage: vintages.is_empty(),
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
             kinds,

@@ -16,6 +16,8 @@ pub struct Lifetime {
     pub days: i64,
     /// Whether it has ended.
     pub has_ended: bool,
+    /// How often it was renewed after the first month: calendar months, of 28 to 31 days.
+    pub renewals: u32,
 }
 
 /// A step of the survival curve.
@@ -56,10 +58,11 @@ impl Estimate {
     /// The estimate of something that is so many times this.
     #[must_use]
     pub fn times(self, factor: f64) -> Self {
+        let ends = (self.low * factor, self.high * factor);
         Self {
             value: self.value * factor,
-            low: self.low * factor,
-            high: self.high * factor,
+            low: ends.0.min(ends.1),
+            high: ends.0.max(ends.1),
         }
     }
 }
@@ -143,16 +146,10 @@ pub struct MonthCounts {
 
 impl MonthCounts {
     /// Counts lifetimes by month.
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "months of a life are few and not below zero"
-    )]
     pub fn of(lifetimes: &[Lifetime]) -> Self {
         let mut counts = Self::default();
         for lifetime in lifetimes {
-            let months = (lifetime.days.max(0) as f64 / MONTH_DAYS) as usize;
+            let months = lifetime.renewals as usize;
             let of = if lifetime.has_ended {
                 &mut counts.ended
             } else {
@@ -273,10 +270,18 @@ fn survival(alpha: f64, beta: f64, months: u32) -> f64 {
 mod tests {
     use super::*;
 
+    fn life(days: i64, has_ended: bool) -> Lifetime {
+        Lifetime {
+            days,
+            has_ended,
+            renewals: 0,
+        }
+    }
+
     /// Weeks of remission under 6-mercaptopurine (Freireich and others, 1963), the textbook's example.
     fn remissions() -> Vec<Lifetime> {
-        let ended = [6, 6, 6, 7, 10, 13, 16, 22, 23].map(|days| Lifetime { days, has_ended: true });
-        let watched = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35].map(|days| Lifetime { days, has_ended: false });
+        let ended = [6, 6, 6, 7, 10, 13, 16, 22, 23].map(|days| life(days, true));
+        let watched = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35].map(|days| life(days, false));
         ended.into_iter().chain(watched).collect()
     }
 
@@ -307,8 +312,7 @@ mod tests {
     #[test]
     fn the_mean_within_a_horizon_is_the_area_under_the_curve() {
         // Two of four leave after 30 days and one after 60; one is watched for 400.
-        let lives =
-            [(30, true), (30, true), (60, true), (400, false)].map(|(days, has_ended)| Lifetime { days, has_ended });
+        let lives = [(30, true), (30, true), (60, true), (400, false)].map(|(days, has_ended)| life(days, has_ended));
         let horizon = 12.0 * MONTH_DAYS;
         let area = 30.0 + 0.5 * 30.0 + 0.25 * (horizon - 60.0);
         let mean = restricted_mean_months(&lives, 12).unwrap();
@@ -356,10 +360,19 @@ mod tests {
     }
 
     #[test]
-    fn lives_are_counted_by_month() {
-        let lives = [(0, true), (29, true), (31, true), (31, false), (10, false)]
-            .map(|(days, has_ended)| Lifetime { days, has_ended });
+    fn lives_are_counted_by_renewals() {
+        let lives = [(true, 0), (true, 0), (true, 1), (false, 1), (false, 0)].map(|(has_ended, renewals)| Lifetime {
+            days: 31,
+            has_ended,
+            renewals,
+        });
         let counts = MonthCounts::of(&lives);
         assert_eq!((counts.ended, counts.staying), (vec![2, 1], vec![1, 1]));
+    }
+
+    #[test]
+    fn a_loss_keeps_its_interval_in_order() {
+        let loss = Estimate::new(4.0, 0.5, 0.0, 9.0).times(-10.0);
+        assert!(loss.low < loss.value && loss.value < loss.high, "{loss:?}");
     }
 }

@@ -178,7 +178,7 @@ fn a_value_out_of_range_is_told_in_the_unit_of_the_file_and_an_error_once() {
     let said = home.run(&["metric", "mrr"]).err;
     assert_eq!(
         said.trim(),
-        "error: subscription_states: price nowhere has no tier in USD for quantity 1"
+        "error: mrr: price nowhere has no tier in USD for quantity 1"
     );
 }
 

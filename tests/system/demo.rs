@@ -37,10 +37,10 @@ fn two_engines_agree_and_differences_are_named() {
         verified.out
     );
 
-    // A deliberately wrong function in one engine.
+    // A deliberately wrong function in one engine, and wrong rates in the movement operator.
     let wrong = home
         .command(&["verify"])
-        .env("ATALAYA_TEST_WRONG_FUNCTION", "muldiv")
+        .env("ATALAYA_TEST_WRONG_FUNCTION", "muldiv operator")
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&wrong.stdout);
@@ -53,6 +53,11 @@ fn two_engines_agree_and_differences_are_named() {
     assert!(
         said.lines()
             .any(|line| line.starts_with("mrr_movements month 2026-09-01 movement=new: DataFusion has ")),
+        "{said}"
+    );
+    assert!(
+        said.lines()
+            .any(|line| line.starts_with("burn_multiple month 2026-09-01: ")),
         "{said}"
     );
     // The figure is red from then on, until a verification passes again.
@@ -83,7 +88,7 @@ fn two_engines_agree_and_differences_are_named() {
         .find(|line| line.trim_start().starts_with("feeds "))
         .unwrap();
     assert!(
-        feeds.contains("mrr,") && feeds.contains("cohort_retention") && !feeds.contains(" revenue"),
+        feeds.contains("mrr,") && feeds.contains("cohort_retention") && !feeds.contains(" revenue,"),
         "{feeds}"
     );
 }

@@ -8,8 +8,8 @@
 -- after some of its days were served catches up in the period of its issue. Of an open period the days that are over count.
 -- By the monthly convention every calendar month that the service touches has the same share, spread over the days it is served in.
 WITH dated AS (
-  SELECT p.period_start, v.customer_id, v.product, v.plan, v.is_subscription, v.line_type, v.value_micros, v.from_on, v.to_on, v.to_on > v.from_on AS is_ratable,
-         LEAST(GREATEST(p.period_start, v.from_on), v.to_on) AS start_on, LEAST(GREATEST(p.served_until_on, v.from_on), v.to_on) AS end_on,
+  SELECT p.period_start, v.customer_id, v.product, v.plan, v.is_subscription, v.line_type, v.value_micros, v.taken_micros, v.from_on, v.to_on, v.to_on > v.from_on AS is_ratable,
+         LEAST(GREATEST(p.period_start, v.earns_from_on), v.to_on) AS start_on, LEAST(GREATEST(p.served_until_on, v.earns_from_on), v.to_on) AS end_on,
          CASE WHEN v.issued_at < p.starts_at THEN 1 ELSE 0 END AS issued_before_start
   FROM line_values v
   JOIN periods p ON v.issued_at < p.measured_at
@@ -33,8 +33,8 @@ WITH dated AS (
   FROM months m
 )
 SELECT period_start, customer_id, product, plan, is_subscription, line_type,
-       CASE WHEN issued_before_start = 1 THEN value_micros ELSE 0 END AS invoiced_at_start_micros,
-       value_micros AS invoiced_at_end_micros,
-       CASE WHEN issued_before_start = 0 THEN 0 WHEN is_ratable THEN muldiv(value_micros, start_served, start_whole) ELSE value_micros END AS earned_at_start_micros,
-       CASE WHEN is_ratable THEN muldiv(value_micros, end_served, end_whole) ELSE value_micros END AS earned_at_end_micros
+       CASE WHEN issued_before_start = 1 THEN value_micros - taken_micros ELSE 0 END AS invoiced_at_start_micros,
+       value_micros - taken_micros AS invoiced_at_end_micros,
+       CASE WHEN issued_before_start = 0 THEN 0 WHEN is_ratable THEN muldiv(value_micros, start_served, start_whole) - taken_micros ELSE value_micros - taken_micros END AS earned_at_start_micros,
+       CASE WHEN is_ratable THEN muldiv(value_micros, end_served, end_whole) - taken_micros ELSE value_micros - taken_micros END AS earned_at_end_micros
 FROM shares

@@ -20,6 +20,7 @@ impl From<DataFusionError> for EngineError {
         let root = error.find_root();
         let text = match root {
             DataFusionError::Execution(text) | DataFusionError::Plan(text) => text.clone(),
+            DataFusionError::External(source) => source.to_string(),
             other => other.to_string(),
         };
         match root {
