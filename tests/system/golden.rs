@@ -61,7 +61,9 @@ fn found(home: &Home) -> BTreeMap<(String, String), Month> {
     let mut found: BTreeMap<(String, String), Month> = BTreeMap::new();
     let movements = "SELECT strftime(period_start, '%Y-%m') AS month, customer_id, end_micros, fx_micros, starts + closes AS ends, movement FROM customer_movements";
     for row in ask(movements) {
-        let month = found.entry((row["rule"].clone(), row["month"].clone())).or_default();
+        let month = found
+            .entry((row["customer_id"].clone(), row["month"].clone()))
+            .or_default();
         month.mrr = dollars(&row["end_micros"]);
         month.movement = if row["ends"] == "0" {
             String::new()
@@ -76,7 +78,9 @@ fn found(home: &Home) -> BTreeMap<(String, String), Month> {
                   CAST(sum(change_micros) AS BIGINT) AS change_micros FROM customer_movement_events \
                   WHERE movement <> 'unchanged' GROUP BY ALL ORDER BY period_start, customer_id, group_index";
     for row in ask(&events.replace("GROUP BY ALL", "GROUP BY period_start, customer_id, group_index")) {
-        let month = found.entry((row["rule"].clone(), row["month"].clone())).or_default();
+        let month = found
+            .entry((row["customer_id"].clone(), row["month"].clone()))
+            .or_default();
         if !month.events.is_empty() {
             month.events.push(';');
         }

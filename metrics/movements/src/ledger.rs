@@ -139,8 +139,8 @@ impl Ledger {
     }
 
     /// Whether there may be something at either end of a period.
-    pub(crate) fn reaches(&self, (_, _, end): &(PeriodEnds, usize, usize)) -> bool {
-        *end >= self.first
+    pub(crate) fn reaches(&self, (_, start, end): &(PeriodEnds, usize, usize)) -> bool {
+        *start.max(end) >= self.first
     }
 
     #[inline]

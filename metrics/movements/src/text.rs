@@ -4,7 +4,7 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, AsArray, RecordBatch},
+    array::{Array, ArrayRef, AsArray, RecordBatch},
     datatypes::Int32Type,
 };
 
@@ -130,7 +130,16 @@ impl TextColumn {
             return;
         };
         let values = column.values();
-        if !self.dictionary.as_ref().is_some_and(|known| Arc::ptr_eq(known, values)) {
+        // Each batch wraps the same bytes anew; while we hold them, nothing else can stand at their address.
+        let bytes = |array: &ArrayRef| {
+            let texts = array.as_string::<i32>();
+            (texts.value_offsets().as_ptr(), texts.value_data().as_ptr(), texts.len())
+        };
+        if self
+            .dictionary
+            .as_ref()
+            .is_none_or(|known| bytes(known) != bytes(values))
+        {
             self.numbers.clear();
             let texts_of = values.as_string::<i32>().iter();
             self.numbers

@@ -1,4 +1,10 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use datafusion::{
@@ -40,10 +46,30 @@ impl fmt::Debug for ComputedTable {
     }
 }
 
+/// The work of a plan, begun anew each time the plan is executed: a join that ran out of memory reads its side again.
+struct Rounds {
+    start: Start,
+    columns: Vec<usize>,
+    works: Mutex<Vec<Work>>,
+}
+
+impl Rounds {
+    fn work(&self, round: usize) -> Result<Work> {
+        let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+        while works.len() <= round {
+            works.push((self.start)(&self.columns).map_err(DataFusionError::External)?);
+        }
+        Ok(Arc::clone(&works[round]))
+    }
+}
+
+/// One partition's share in the work.
 struct Share {
     name: String,
     schema: SchemaRef,
-    work: Work,
+    rounds: Arc<Rounds>,
+    /// How often it was executed.
+    executed: AtomicUsize,
 }
 
 impl fmt::Debug for Share {
@@ -72,12 +98,17 @@ impl TableProvider for ComputedTable {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let columns = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(columns)?);
-        let work = (self.start)(columns).map_err(DataFusionError::External)?;
+        let rounds = Arc::new(Rounds {
+            start: Arc::clone(&self.start),
+            columns: columns.clone(),
+            works: Mutex::default(),
+        });
         let share = || -> Arc<dyn PartitionStream> {
             Arc::new(Share {
                 name: self.name.clone(),
                 schema: Arc::clone(&schema),
-                work: Arc::clone(&work),
+                rounds: Arc::clone(&rounds),
+                executed: AtomicUsize::new(0),
             })
         };
         let shares = (0..state.config().target_partitions()).map(|_| share()).collect();
@@ -93,10 +124,11 @@ impl PartitionStream for Share {
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let mut stream = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), WAITING_BATCHES);
-        let (work, sender) = (Arc::clone(&self.work), stream.tx());
+        let work = self.rounds.work(self.executed.fetch_add(1, Ordering::Relaxed));
+        let sender = stream.tx();
         stream.spawn_blocking(move || {
             let mut is_wanted = true;
-            let done = work(&mut |batch| {
+            let done = work?(&mut |batch| {
                 is_wanted = sender.blocking_send(Ok(batch)).is_ok();
                 is_wanted
             });
@@ -110,5 +142,53 @@ impl PartitionStream for Share {
             })
         });
         stream.build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::{
+        arrow::{
+            array::{AsArray, Int64Array},
+            datatypes::{DataType, Field, Int64Type, Schema},
+        },
+        physical_plan::collect,
+        prelude::SessionContext,
+    };
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_plan_that_is_executed_again_has_all_rows_again() {
+        let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, true)]));
+        let of_rows = Arc::clone(&schema);
+        // Five rows, handed over one by one by whoever comes.
+        let start: Start = Arc::new(move |_| {
+            let (next, schema) = (AtomicUsize::new(0), Arc::clone(&of_rows));
+            Ok(Arc::new(move |emit: &mut Emit<'_>| {
+                while next.fetch_add(1, Ordering::Relaxed) < 5 {
+                    let rows = Int64Array::from(vec![1]);
+                    emit(RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(rows)])?);
+                }
+                Ok(())
+            }))
+        });
+        let table = ComputedTable {
+            name: "ones".to_owned(),
+            schema,
+            start,
+        };
+        let context = SessionContext::new();
+        context.register_table("ones", Arc::new(table)).unwrap();
+        let plan = context.sql("SELECT SUM(x) FROM ones").await.unwrap();
+        let plan = plan.create_physical_plan().await.unwrap();
+        let source = Arc::clone(plan.children()[0]);
+        for round in 0..3 {
+            let batches = collect(Arc::clone(&source), context.task_ctx()).await.unwrap();
+            let sums = batches
+                .iter()
+                .map(|batch| batch.column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>());
+            assert_eq!(sums.sum::<i64>(), 5, "round {round}");
+        }
     }
 }
