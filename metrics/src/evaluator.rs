@@ -331,22 +331,28 @@ impl Evaluator {
                 .register_rows(constant.name, schema, vec![batch])
                 .map_err(engine(constant.name))?;
         }
-        let (runs, computed) = match self.runs(plan, snapshot).await? {
-            Some(runs) => (Some(runs), operator::stands_in(&self.catalog, plan, snapshot)),
-            None => (None, BTreeMap::new()),
+        let mut computed = operator::stands_in(&self.catalog, plan, snapshot);
+        // Looking for the runs reads every item: only for questions that the operator answers.
+        let runs = if self.sql_only || computed.is_empty() {
+            None
+        } else {
+            self.runs(snapshot).await?
         };
+        if runs.is_none() {
+            computed.clear();
+        }
         let wanted: Vec<&str> = plan.ids.iter().map(String::as_str).collect();
         let needed = operator::needed(plan, &wanted, &computed);
         // What the operator reads comes first, what reads the operator's rows last.
         let inputs = match &runs {
-            Some(_) if !computed.is_empty() => operator::needed(plan, &operator::INPUTS, &BTreeMap::new()),
-            _ => BTreeSet::new(),
+            Some(_) => operator::needed(plan, &operator::INPUTS, &BTreeMap::new()),
+            None => BTreeSet::new(),
         };
         let of = |view: &&View, names: &BTreeSet<String>| names.contains(&view.name);
         for view in plan.views.iter().filter(|view| of(view, &inputs)) {
             self.create(&session, view, snapshot).await?;
         }
-        if let Some(runs) = runs.filter(|_| !computed.is_empty()) {
+        if let Some(runs) = runs {
             operator::register(&session, plan, &runs, &computed).await?;
         }
         for view in plan.views.iter().filter(|view| of(view, &needed) && !of(view, &inputs)) {
@@ -376,11 +382,8 @@ impl Evaluator {
         })
     }
 
-    /// The sorted runs that the operator reads, where it may and can.
-    async fn runs(&self, plan: &EvaluationPlan, snapshot: &Snapshot) -> Result<Option<Arc<Runs>>, MetricsError> {
-        if self.sql_only || !plan.kinds.contains(&Kind::Subscriptions) {
-            return Ok(None);
-        }
+    /// The sorted runs that the operator reads, where it can.
+    async fn runs(&self, snapshot: &Snapshot) -> Result<Option<Arc<Runs>>, MetricsError> {
         let cell = self
             .cache
             .runs(snapshot.id(&[Kind::Subscriptions.name(), Kind::Customers.name()]));

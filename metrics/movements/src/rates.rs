@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use chrono::{Days, NaiveDate};
+use arrow::datatypes::Date32Type;
 
 use crate::{MovementError, Quote, Rules, text::Texts};
 
@@ -59,17 +59,10 @@ impl Rates {
     }
 
     pub(crate) fn missing(&self, currency: &str, day: i32) -> MovementError {
-        let days = u64::from(day.unsigned_abs());
-        let epoch = NaiveDate::default();
-        let day = if day < 0 {
-            epoch.checked_sub_days(Days::new(days))
-        } else {
-            epoch.checked_add_days(Days::new(days))
-        };
         MovementError::NoRate {
             currency: currency.to_owned(),
             reporting_currency: self.reporting_currency.clone(),
-            day: day.unwrap_or_default(),
+            day: Date32Type::to_naive_date_opt(day).unwrap_or_default(),
         }
     }
 

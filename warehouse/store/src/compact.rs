@@ -32,9 +32,6 @@ const MOST_RUNS: usize = 8;
 /// written anew for a few rows.
 const TIER_RATIO: u64 = 4;
 
-/// Rows of a file; a larger bucket has several that follow each other.
-const FILE_ROWS: usize = 4_000_000;
-
 /// Rows read at a time from each run.
 const BATCH_ROWS: usize = 2048;
 
@@ -120,9 +117,9 @@ impl Table {
             let bucket = folder.split_once('=').map_or("", |(_, value)| value);
             let merged = merge(self, bucket, &runs, &pinned.schema, now)?;
             done.merged += runs.len();
-            done.written += merged.len();
+            done.written += 1;
             done.rows += runs.iter().map(|file| file.rows).sum::<u64>();
-            adds.extend(merged);
+            adds.push(merged);
             removes.extend(runs.iter().map(|file| remove(&folder, bucket, file, now)));
         }
         if !adds.is_empty() {
@@ -141,6 +138,7 @@ fn remove(folder: &str, bucket: &str, file: &DataFile, now: DateTime<Utc>) -> Re
         extended_file_metadata: Some(true),
         partition_values: Some([("bucket".to_owned(), Some(bucket.to_owned()))].into()),
         size: i64::try_from(file.size_bytes).ok(),
+        tags: Some([("sha256".to_owned(), Some(file.sha256.clone()))].into()),
         ..Remove::default()
     }
 }
@@ -220,7 +218,7 @@ fn merge(
     files: &[&DataFile],
     schema: &SchemaRef,
     now: DateTime<Utc>,
-) -> Result<Vec<Add>, StoreError> {
+) -> Result<Add, StoreError> {
     let place = Partition {
         table: table.name(),
         dir: table.dir(),
@@ -236,7 +234,7 @@ fn merge(
         .enumerate()
         .map(|(index, run)| Reverse((run.key(), index)))
         .collect();
-    let (mut adds, mut writer) = (Vec::new(), DataFileWriter::create(&place, schema, now)?);
+    let mut writer = DataFileWriter::create(&place, schema, now)?;
     let mut picked: Vec<(usize, usize)> = Vec::new();
     while let Some(Reverse((_, index))) = next.pop() {
         picked.push((index, runs[index].row));
@@ -250,13 +248,8 @@ fn merge(
         if !is_spent || runs[index].turn(schema)? {
             next.push(Reverse((runs[index].key(), index)));
         }
-        if picked.is_empty() && writer.rows() >= FILE_ROWS && !next.is_empty() {
-            adds.push(writer.finish(false)?);
-            writer = DataFileWriter::create(&place, schema, now)?;
-        }
     }
-    adds.push(writer.finish(false)?);
-    Ok(adds)
+    writer.finish(false)
 }
 
 #[cfg(test)]

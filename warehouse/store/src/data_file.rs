@@ -94,11 +94,6 @@ impl DataFileWriter {
         })
     }
 
-    /// Rows written so far.
-    pub(crate) fn rows(&self) -> usize {
-        self.statistics.rows
-    }
-
     /// Syncs the file and its folder; `data_change` is false where the same rows stood in other files.
     pub(crate) fn finish(mut self, data_change: bool) -> Result<Add, StoreError> {
         self.writer.finish().map_err(|source| StoreError::Parquet {
