@@ -3,9 +3,10 @@ use std::{
     sync::Arc,
 };
 
+use atalaya_ingest::{Receivers, Sources};
 use atalaya_metrics::Evaluator;
 use atalaya_model::{Clock, ManualClock, SystemClock};
-use atalaya_store::{Home, OwnerLock};
+use atalaya_store::{Home, Intake, IntakeLimits, OwnerLock};
 
 /// What a command runs in.
 #[derive(Clone)]
@@ -18,6 +19,10 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     /// The home's lock, when this process holds it already.
     pub(crate) owner: Option<Arc<OwnerLock>>,
+    /// Where events come in, when this process takes them.
+    pub(crate) intake: Option<Arc<Intake>>,
+    /// The receivers, when this process listens for events.
+    pub(crate) receivers: Option<Arc<Receivers>>,
     /// Whether this process watches the rules already.
     pub(crate) watching: bool,
     /// Held while rules are evaluated or intents delivered: two at once would both decide.
@@ -42,13 +47,34 @@ impl Context {
             working_dir,
             clock,
             owner: None,
+            intake: None,
+            receivers: None,
             watching: false,
             alert_turn: Arc::default(),
         })
     }
 
     pub(crate) fn home(&self) -> anyhow::Result<Home> {
-        Ok(Home::open(&self.home_dir)?)
+        let home = Home::open(&self.home_dir)?;
+        Ok(match &self.intake {
+            Some(intake) => intake.attach(&home),
+            None => home,
+        })
+    }
+
+    /// The sources that may push events, where the home names any.
+    pub(crate) fn sources(&self, home: &Home) -> anyhow::Result<Option<Sources>> {
+        Ok(Sources::load(home.dir(), |name| std::env::var(name).ok())?)
+    }
+
+    /// Opens the log of a home, with what an earlier process left in it.
+    pub(crate) async fn open_intake(
+        &self,
+        home: &Home,
+        owner: Arc<OwnerLock>,
+        limits: IntakeLimits,
+    ) -> anyhow::Result<Intake> {
+        Ok(Intake::open(home, owner, Arc::clone(&self.clock), limits).await?)
     }
 
     pub(crate) fn evaluator(&self) -> anyhow::Result<Evaluator> {

@@ -1,17 +1,9 @@
 //! Text into typed values. Pure, and strict: what is not clearly a value is an error that says what was expected.
 
 use atalaya_model::{ColumnType, Currency, Money, calendar};
+use atalaya_store::Value;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
-
-/// A typed cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Value {
-    Text(String),
-    Integer(i64),
-    Date(NaiveDate),
-    Instant(DateTime<Utc>),
-}
 
 /// How the text of one column is written, beyond the canonical form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

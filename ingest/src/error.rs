@@ -25,6 +25,14 @@ pub enum IngestError {
         /// What is wrong.
         reason: String,
     },
+    /// `sources.toml` is at fault.
+    #[error("{place}: {reason}")]
+    BadSources {
+        /// The file, the source and the field.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The home could not take it; see the inner error for whether a retry helps.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -2,8 +2,8 @@ use std::{collections::HashMap, path::PathBuf};
 
 use atalaya_model::{Clock, Kind, calendar};
 use atalaya_store::{
-    CommitOutcome, DeadLetter, FailPoint, Home, OwnerLock, PendingFile, Table, TableWriter, dead_letter_batch,
-    table_schema,
+    CommitOutcome, DeadLetter, FailPoint, Home, OwnerLock, PendingFile, RowBatchBuilder, Table, TableWriter,
+    dead_letter_batch, table_schema,
 };
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 use crate::{
     IngestError, Mapping, file,
     format::Format,
-    land::BatchBuilder,
     plan::{Plan, RowFault},
     rows::{RawRow, RowReader},
 };
@@ -172,7 +171,7 @@ struct Run<'a> {
     zone: Tz,
     writer: TableWriter,
     dead_writer: TableWriter,
-    builder: BatchBuilder,
+    builder: RowBatchBuilder,
     letters: Vec<DeadLetter>,
     letter_bytes: usize,
     rows: u64,
@@ -207,7 +206,7 @@ impl<'a> Run<'a> {
             zone,
             writer: TableWriter::new(table, table_schema(request.kind), now, landed_on),
             dead_writer: TableWriter::new(dead_table, dead_schema, now, landed_on),
-            builder: BatchBuilder::new(request.kind, now),
+            builder: RowBatchBuilder::new(request.kind),
             letters: Vec::new(),
             letter_bytes: 0,
             rows: 0,
@@ -259,8 +258,8 @@ impl<'a> Run<'a> {
                     )?;
                 }
                 RawRow::Cells { line, cells } => match plan.land(&cells) {
-                    Ok(landing) => {
-                        self.builder.push(landing, &key, seq);
+                    Ok(row) => {
+                        self.builder.push(row, &key, self.now, seq);
                         self.rows += 1;
                         if self.builder.len() >= BATCH_ROWS {
                             self.writer.push(self.builder.take()?)?;

@@ -1,4 +1,4 @@
-//! Files into records: formats, mapping, conversion, landing, and the dead letters of what did not fit.
+//! Files and pushed events into records: formats, mapping, conversion, receivers, and the dead letters of what did not fit.
 #![deny(missing_docs)]
 
 mod convert;
@@ -6,13 +6,16 @@ mod error;
 mod file;
 mod format;
 mod import;
-mod land;
 mod mapping;
 mod plan;
+mod receivers;
 mod replay;
 mod rows;
+mod sources;
 
 pub use error::IngestError;
 pub use import::{ImportReport, ImportRequest, Progress, import_file};
 pub use mapping::Mapping;
+pub use receivers::{Receivers, SourceCounts, router};
 pub use replay::{ReplayReport, list_dead_letters, replay_dead_letters};
+pub use sources::{Protocol, SOURCES_FILE, Source, Sources};

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, path::Path};
 
 use atalaya_model::{Column, ColumnType, Currency, Kind, SYSTEM_COLUMNS};
+use atalaya_store::{Row, Value};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::{
     IngestError,
-    convert::{Reading, Value, convert},
+    convert::{Reading, convert},
     mapping::{MappedColumn, Mapping, Origin},
 };
 
@@ -17,19 +18,6 @@ use crate::{
 pub(crate) struct RowFault {
     pub(crate) column: String,
     pub(crate) reason: String,
-}
-
-/// The canonical values of one row, in the order of the kind's columns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Landing {
-    pub(crate) values: Vec<Option<Value>>,
-    pub(crate) record_key: Option<String>,
-    pub(crate) record_version: i64,
-    pub(crate) operation: String,
-    pub(crate) occurred_at: DateTime<Utc>,
-    pub(crate) recorded_at: Option<DateTime<Utc>>,
-    pub(crate) source: Option<String>,
-    pub(crate) extra: Option<String>,
 }
 
 enum Cell {
@@ -140,7 +128,7 @@ impl Plan {
     }
 
     /// One row's cells into canonical values. Every fault is the row's, never the file's.
-    pub(crate) fn land(&self, cells: &[Option<String>]) -> Result<Landing, RowFault> {
+    pub(crate) fn land(&self, cells: &[Option<String>]) -> Result<Row, RowFault> {
         let currency = self.row_currency(cells)?;
         let values = self
             .own
@@ -164,7 +152,7 @@ impl Plan {
                 });
             }
         };
-        let mut landing = Landing {
+        let mut row = Row {
             record_key: self.natural_key(&values),
             values,
             record_version: 0,
@@ -180,13 +168,13 @@ impl Plan {
                 reason,
             };
             match (planned.column.name, self.value(planned, cells, currency)?) {
-                ("record_key", Some(Value::Text(key))) => landing.record_key = Some(key),
-                ("record_version", Some(Value::Integer(version))) => landing.record_version = version,
+                ("record_key", Some(Value::Text(key))) => row.record_key = Some(key),
+                ("record_version", Some(Value::Integer(version))) => row.record_version = version,
                 ("operation", Some(Value::Text(word))) => {
                     if word != "upsert" && word != "delete" {
                         return Err(fault(format!("{word:?} is not upsert or delete")));
                     }
-                    landing.operation = word;
+                    row.operation = word;
                 }
                 ("recorded_at", Some(Value::Instant(at))) => {
                     if at > self.now {
@@ -194,13 +182,13 @@ impl Plan {
                             "{at} lies in the future: a source cannot have known before now"
                         )));
                     }
-                    landing.recorded_at = Some(at);
+                    row.recorded_at = Some(at);
                 }
-                ("source", Some(Value::Text(source))) => landing.source = Some(source),
+                ("source", Some(Value::Text(source))) => row.source = Some(source),
                 _ => {}
             }
         }
-        Ok(landing)
+        Ok(row)
     }
 
     /// What only several columns together can tell.

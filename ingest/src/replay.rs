@@ -2,13 +2,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use atalaya_model::{Clock, Kind, calendar};
 use atalaya_store::{
-    DEAD_LETTERS, DeadLetter, Home, OwnerLock, Snapshot, StoreError, TableWriter, dead_letter_batch, dead_letters_from,
-    table_schema,
+    DEAD_LETTERS, DeadLetter, Home, OwnerLock, RowBatchBuilder, Snapshot, StoreError, TableWriter, dead_letter_batch,
+    dead_letters_from, table_schema,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
 
-use crate::{IngestError, Mapping, file, land::BatchBuilder, plan::Plan};
+use crate::{IngestError, Mapping, file, plan::Plan};
 
 /// What a replay did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +99,7 @@ async fn replay_group(
     let zone = calendar::parse_zone(&home.settings().time_zone)?;
     let first_seq = home.arrival_seq(owner).reserve(2 * letters.len() as u64)?;
     let marks_from = first_seq.saturating_add_unsigned(letters.len() as u64);
-    let mut builder = BatchBuilder::new(kind, now);
+    let mut builder = RowBatchBuilder::new(kind);
     let mut replayed = Vec::new();
     let mut identity = Sha256::new();
     identity.update(mapping.text.as_bytes());
@@ -122,9 +122,9 @@ async fn replay_group(
             }
         };
         match plan.land(&cells) {
-            Ok(landing) => {
+            Ok(row) => {
                 identity.update(letter.id.as_bytes());
-                builder.push(landing, &letter.id, seq);
+                builder.push(row, &letter.id, now, seq);
                 replayed.push(DeadLetter {
                     state: "replayed".to_owned(),
                     landed_at: now,

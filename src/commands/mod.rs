@@ -5,6 +5,7 @@ mod compare;
 mod dead_letters;
 mod demo;
 mod explain;
+mod flush;
 mod import;
 mod lifetimes;
 mod metric;
@@ -12,6 +13,7 @@ mod policy;
 mod report;
 mod restatements;
 mod serve;
+mod sources;
 mod sql;
 mod verify;
 
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Close(close::Arguments),
     /// Merges sorted runs of customers and subscriptions; every figure stays as it is.
     Compact(compact::Arguments),
+    /// Moves what was pushed and is in the log into the tables, as happens every minute anyhow.
+    Flush,
     /// Shows what was learned of closed months since they were closed, by cause.
     Restatements(restatements::Arguments),
     /// Shows a month's MRR under two policies and what makes the difference.
@@ -68,6 +72,8 @@ pub(crate) enum Command {
     Report(report::Arguments),
     /// Serves the board, its API, and the commands of other processes.
     Serve(serve::Arguments),
+    /// Lists the sources that push events: what came, what was refused, when last.
+    Sources(sources::Arguments),
     /// Watches the rules and delivers alerts.
     Alerts(alerts::Arguments),
     /// Fills a home with the demo company, or stages an incident in it.
@@ -79,6 +85,11 @@ pub(crate) async fn main(cli: Cli) -> ExitCode {
     let console = Terminal::new();
     let result = async {
         let context = Context::new(cli.home.clone())?;
+        if !matches!(cli.command, Command::Serve(_))
+            && let Some(code) = flush::before_another_command(&context, &console).await?
+        {
+            return Ok(code);
+        }
         match run(cli.command, &context, &console).await {
             Ok(code) => Ok(ExitCode::from(code)),
             Err(error) => match error.downcast_ref::<StoreError>() {
@@ -121,6 +132,7 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::Lifetimes(arguments) => lifetimes::run(arguments, context, console).await,
         Command::Close(arguments) => close::run(arguments, context, console).await,
         Command::Compact(arguments) => compact::run(arguments, context, console).await,
+        Command::Flush => flush::run(context, console).await,
         Command::Restatements(arguments) => restatements::run(arguments, context, console).await,
         Command::Compare(arguments) => compare::run(arguments, context, console).await,
         Command::Policy(arguments) => policy::run(arguments, context, console).await,
@@ -128,6 +140,7 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::Sql(arguments) => sql::run(arguments, context, console).await,
         Command::Report(arguments) => report::run(arguments, context, console).await,
         Command::Serve(arguments) => serve::run(arguments, context, console).await,
+        Command::Sources(arguments) => sources::run(arguments, context, console).await,
         Command::Alerts(arguments) => alerts::run(arguments, context, console).await,
         Command::Demo(arguments) => demo::run(arguments, context, console).await,
     }

@@ -1,11 +1,13 @@
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use atalaya_ingest::{Receivers, SOURCES_FILE, router};
 use atalaya_metrics::Evaluator;
+use atalaya_model::Kind;
 use atalaya_server::Server;
 use atalaya_sql::verify;
-use atalaya_store::Snapshot;
+use atalaya_store::{Compaction, Home, Intake, Snapshot};
 use clap::Args;
-use tokio::sync::watch;
+use tokio::{net::TcpListener, signal::unix::SignalKind, sync::watch};
 
 use super::alerts;
 use crate::{console::Console, context::Context, delegate};
@@ -15,6 +17,10 @@ pub(crate) struct Arguments {
     /// Where to listen; only addresses of this machine are taken.
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Where sources push events to; they are named in the home's `sources.toml`. Put a proxy with TLS before it where it
+    /// is reached from other machines.
+    #[arg(long, value_name = "ADDRESS")]
+    receive: Option<SocketAddr>,
     /// Watch the rules and send alerts too.
     #[arg(long)]
     with_alerts: bool,
@@ -22,17 +28,22 @@ pub(crate) struct Arguments {
 
 /// How often the home is looked at for commits of its own commands, in milliseconds.
 const LOOK_MILLIS: u64 = 300;
+/// How many looks to wait after the log could not be moved into the tables.
+const RETRY_TICKS: u32 = 20;
+/// While events come in there is always something new to prove: the proofs get one part in so many of the time.
+const PROOF_PAUSE: u32 = 4;
 
 pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
     let home = context.home()?;
     let owner = home
         .own()
         .map_err(|error| anyhow::anyhow!("{error}; a home is served once (ask the one that serves it, or end it)"))?;
-    let context = Context {
+    let mut context = Context {
         owner: Some(Arc::new(owner)),
         watching: arguments.with_alerts,
         ..context.clone()
     };
+    let receiving = take_events(&arguments, &mut context, &home).await?;
     let evaluator = Arc::new(context.evaluator()?);
     let (changed, commits) = watch::channel(0_u64);
     let server = Server::bind(arguments.listen, Arc::clone(&evaluator), commits.clone()).await?;
@@ -48,13 +59,91 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         server.address()
     ));
     let socket = home.socket_path();
+    let receiving = async {
+        match receiving {
+            Some((listener, router)) => {
+                console.note(&format!("events are taken at http://{}", listener.local_addr()?));
+                axum::serve(listener, router).await
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let mut terminated = tokio::signal::unix::signal(SignalKind::terminate())?;
     tokio::select! {
         ended = server.run() => ended?,
+        ended = receiving => ended?,
         _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+    if let Some(intake) = &context.intake {
+        intake.flush().await?;
     }
     // A file that nobody listens on would only make the next command wait for a refusal.
     let _ = std::fs::remove_file(socket);
     Ok(0)
+}
+
+/// Opens the log where events are to be taken, or where an earlier process left some, and binds the address for them.
+async fn take_events(
+    arguments: &Arguments,
+    context: &mut Context,
+    home: &Home,
+) -> anyhow::Result<Option<(TcpListener, axum::Router)>> {
+    if arguments.receive.is_none() && !home.has_log()? {
+        return Ok(None);
+    }
+    let sources = match arguments.receive {
+        Some(_) => context.sources(home)?,
+        None => None,
+    };
+    let limits = sources.as_ref().map(|sources| sources.limits().clone());
+    let owner = context.own(home)?;
+    let intake = Arc::new(context.open_intake(home, owner, limits.unwrap_or_default()).await?);
+    tokio::spawn(flush_when_due(Arc::clone(&intake), context.clone()));
+    context.intake = Some(Arc::clone(&intake));
+    let Some(address) = arguments.receive else {
+        return Ok(None);
+    };
+    let Some(sources) = sources else {
+        anyhow::bail!(
+            "{} is missing: it names the sources that may push events (see docs/sources.md)",
+            home.dir().join(SOURCES_FILE).display()
+        );
+    };
+    let receivers = Arc::new(Receivers::new(home, intake, sources, Arc::clone(&context.clock))?);
+    context.receivers = Some(Arc::clone(&receivers));
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| anyhow::anyhow!("cannot listen on {address}: {error}"))?;
+    Ok(Some((listener, router(receivers))))
+}
+
+/// Moves rows from the log into the tables when there are many or they are old. A failure is told and tried again: until
+/// then the rows are durable in the log, and when too many are in memory senders are asked to come again.
+async fn flush_when_due(intake: Arc<Intake>, context: Context) {
+    let mut ticker = tokio::time::interval(Duration::from_millis(LOOK_MILLIS));
+    loop {
+        ticker.tick().await;
+        if !intake.is_due() {
+            continue;
+        }
+        let done = async {
+            let flushed = intake.flush().await?;
+            tracing::debug!("{} rows into {} tables", flushed.rows, flushed.tables);
+            let home = context.home()?;
+            let owner = context.own(&home)?;
+            for kind in Kind::ALL {
+                home.compact(kind, &owner, Compaction::Due, context.clock.now()).await?;
+            }
+            anyhow::Ok(())
+        };
+        if let Err(error) = done.await {
+            tracing::error!("what was pushed stays in the log and is moved later: {error:#}");
+            for _ in 0..RETRY_TICKS {
+                ticker.tick().await;
+            }
+        }
+    }
 }
 
 /// Tells boards and rules of every commit, and has the second engine prove the newest snapshot behind them: a commit that
@@ -65,10 +154,13 @@ fn watch_commits(evaluator: Arc<Evaluator>, changed: watch::Sender<u64>) -> watc
     let changed = Arc::new(changed);
     tokio::spawn(prove(Arc::clone(&evaluator), newest, Arc::clone(&changed)));
     tokio::spawn(async move {
-        let mut ticker = tokio::time::interval(std::time::Duration::from_millis(LOOK_MILLIS));
-        let mut known = String::new();
+        let mut ticker = tokio::time::interval(Duration::from_millis(LOOK_MILLIS));
+        let mut known: Option<Snapshot> = None;
         loop {
             ticker.tick().await;
+            if known.as_ref().is_some_and(|known| known.is_latest(evaluator.home())) {
+                continue;
+            }
             let snapshot = match Snapshot::latest(evaluator.home()).await {
                 Ok(snapshot) => snapshot,
                 Err(error) => {
@@ -76,9 +168,8 @@ fn watch_commits(evaluator: Arc<Evaluator>, changed: watch::Sender<u64>) -> watc
                     continue;
                 }
             };
-            let id = snapshot.id(&[]);
-            if id != known {
-                known = id;
+            if known.as_ref().is_none_or(|known| known.id(&[]) != snapshot.id(&[])) {
+                known = Some(snapshot.clone());
                 landed.send_modify(|count| *count += 1);
                 changed.send_modify(|count| *count += 1);
                 to_prove.send_replace(Some(snapshot));
@@ -97,6 +188,7 @@ async fn prove(
         let Some(snapshot) = newest.borrow_and_update().clone() else {
             continue;
         };
+        let began = tokio::time::Instant::now();
         match verify(&evaluator, &snapshot, None, &|_, _, _| {}).await {
             Ok(found) if found.holds() => {
                 tracing::info!("{} metrics checked by both engines, no difference", found.metrics)
@@ -108,5 +200,11 @@ async fn prove(
             Err(error) => tracing::warn!("figures stay unproved: {error}"),
         }
         changed.send_modify(|count| *count += 1);
+        if snapshot.has_rows_in_the_log() {
+            let mut pause = tokio::time::interval(began.elapsed() * PROOF_PAUSE);
+            // The first tick is at once.
+            pause.tick().await;
+            pause.tick().await;
+        }
     }
 }

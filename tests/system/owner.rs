@@ -10,6 +10,26 @@ use atalaya_tests::Home;
 pub(crate) struct Serving {
     child: Child,
     pub(crate) address: String,
+    /// Where it takes events, when it was told to.
+    pub(crate) events: String,
+}
+
+impl Serving {
+    /// Ends it as a power loss would: without a word.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait(&mut self) {
+        self.child.wait().unwrap();
+    }
 }
 
 impl Drop for Serving {
@@ -30,14 +50,25 @@ pub(crate) fn serve(home: &Home, more: &[&str], variables: &[(&str, &str)]) -> S
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find_map(|line| line.split_once("http://").map(|(_, address)| address.trim().to_owned()))
-        .expect("serve ended before it said where it listens");
+    let mut told = || {
+        let mut before = Vec::new();
+        for line in lines.by_ref().map_while(Result::ok) {
+            if let Some((_, address)) = line.split_once("http://") {
+                return address.trim().to_owned();
+            }
+            before.push(line);
+        }
+        panic!("serve ended before it said where it listens:\n{}", before.join("\n"));
+    };
+    let address = told();
+    let events = if more.contains(&"--receive") {
+        told()
+    } else {
+        String::new()
+    };
     // Somebody must go on listening, or the server would block on a full pipe.
     std::thread::spawn(move || lines.for_each(drop));
-    Serving { child, address }
+    Serving { child, address, events }
 }
 
 #[test]

@@ -68,6 +68,8 @@ pub enum Kind {
     Payments,
     /// Values that somebody reports by name and day: a cash balance, an audit's result.
     ReportedValues,
+    /// What users did in the product or on the site, as event receivers get it.
+    ProductEvents,
     /// MRR by customer as a month was closed. Written by closing, never imported.
     MonthCloses,
 }
@@ -111,7 +113,7 @@ pub const SYSTEM_COLUMNS: &[Column] = &[
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Customers,
         Self::Subscriptions,
         Self::Orders,
@@ -122,6 +124,7 @@ impl Kind {
         Self::InvoiceLines,
         Self::Payments,
         Self::ReportedValues,
+        Self::ProductEvents,
         Self::MonthCloses,
     ];
 
@@ -138,6 +141,7 @@ impl Kind {
             Self::InvoiceLines => "invoice_lines",
             Self::Payments => "payments",
             Self::ReportedValues => "reported_values",
+            Self::ProductEvents => "product_events",
             Self::MonthCloses => "month_closes",
         }
     }
@@ -288,6 +292,29 @@ impl Kind {
                     ]
                 }
             }
+            Self::ProductEvents => {
+                const {
+                    &[
+                        defaulted("event_type", Text, "track"),
+                        column("event_name", Text, false),
+                        column("user_id", Text, false),
+                        column("anonymous_id", Text, false),
+                        column("group_id", Text, false),
+                        column("previous_id", Text, false),
+                        column("happened_at", Instant, true),
+                        column("sent_at", Instant, false),
+                        column("page_url", Text, false),
+                        column("page_path", Text, false),
+                        column("referrer", Text, false),
+                        column("campaign_source", Text, false),
+                        column("campaign_medium", Text, false),
+                        column("campaign_name", Text, false),
+                        column("properties", Text, false),
+                        column("traits", Text, false),
+                        column("context", Text, false),
+                    ]
+                }
+            }
             Self::MonthCloses => {
                 const {
                     &[
@@ -346,6 +373,7 @@ impl Kind {
             Self::InvoiceLines => "issued_at",
             Self::Payments => "paid_at",
             Self::ReportedValues => "reported_on",
+            Self::ProductEvents => "happened_at",
             Self::MonthCloses => "boundary_at",
         }
     }
@@ -405,6 +433,7 @@ impl Kind {
             (Self::Subscriptions, "tier_mode") => &["volume", "graduated"],
             (Self::Subscriptions, "collection") => &["charge", "paused"],
             (Self::Subscriptions, "cancel_reason") => &["voluntary", "delinquent", "pause", "migration"],
+            (Self::ProductEvents, "event_type") => &["track", "page", "screen", "identify", "group", "alias"],
             (Self::MonthCloses, "boundary") => &["opening", "closing"],
             (Self::InvoiceLines, "line_type") => &["charge", "credit_note", "void", "bad_debt"],
             (Self::Payments, "payment_type") => &["payment", "refund", "dispute"],

@@ -224,6 +224,7 @@ fn merge(
         dir: table.dir(),
         column: TableLayout::Buckets.partition_column(),
         value: bucket,
+        durable: true,
     };
     let mut runs = Vec::new();
     for file in files {

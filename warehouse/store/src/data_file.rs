@@ -37,6 +37,8 @@ pub(crate) struct Partition<'a> {
     pub(crate) dir: &'a Path,
     pub(crate) column: &'a str,
     pub(crate) value: &'a str,
+    /// Whether the file must survive a power loss.
+    pub(crate) durable: bool,
 }
 
 /// A data file that is being written. Nobody sees it before the commit.
@@ -46,6 +48,7 @@ pub(crate) struct DataFileWriter {
     path: PathBuf,
     add: Add,
     writer: ArrowWriter<HashingFile>,
+    durable: bool,
     statistics: Statistics,
 }
 
@@ -53,7 +56,11 @@ impl DataFileWriter {
     pub(crate) fn create(place: &Partition<'_>, schema: &SchemaRef, now: DateTime<Utc>) -> Result<Self, StoreError> {
         let name = format!("{}={}", place.column, place.value);
         let folder = place.dir.join(&name);
-        create_dir(&folder)?;
+        if place.durable {
+            create_dir(&folder)?;
+        } else {
+            std::fs::create_dir_all(&folder).map_err(StoreError::io("create folder", &folder))?;
+        }
         let file_name = format!(
             "{}-{}.parquet",
             now.format("%Y%m%dT%H%M%S"),
@@ -82,6 +89,7 @@ impl DataFileWriter {
                 ..Add::default()
             },
             writer,
+            durable: place.durable,
             statistics: Statistics::default(),
         })
     }
@@ -101,9 +109,11 @@ impl DataFileWriter {
             source,
         })?;
         let hashing = self.writer.inner();
-        hashing.file.sync_all().map_err(StoreError::io("sync", &self.path))?;
-        sync_dir(&self.folder)?;
-        FailPoint("after_data_file").pass();
+        if self.durable {
+            hashing.file.sync_all().map_err(StoreError::io("sync", &self.path))?;
+            sync_dir(&self.folder)?;
+            FailPoint("after_data_file").pass();
+        }
         let size = i64::try_from(hashing.bytes).unwrap_or(i64::MAX);
         let sha256 = hex(&hashing.hash.clone().finalize());
         tracing::debug!(table = self.table, rows = self.statistics.rows, size, "wrote data file");

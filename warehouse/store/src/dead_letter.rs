@@ -13,7 +13,7 @@ use crate::StoreError;
 pub const DEAD_LETTERS: &str = "dead_letters";
 
 /// A row that could not be landed, kept whole until somebody mends the cause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct DeadLetter {
     /// SHA-256 of the decompressed file and the row's number in it: its identity.
     pub id: String,

@@ -64,6 +64,28 @@ pub enum StoreError {
     /// Columns do not fit the table: a fault of ours.
     #[error("rows do not fit the table: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
+    /// The write-ahead log cannot take a request: after a failed sync, or by a fault of ours. A restart may help.
+    #[error("the log: {reason}")]
+    Log {
+        /// Why.
+        reason: String,
+    },
+    /// More is coming in than can be written; the sender should try again.
+    #[error("too much is waiting to be written: try again in {retry_after_secs} s")]
+    Busy {
+        /// After how many seconds.
+        retry_after_secs: u32,
+    },
+    /// The disk is nearly full; trying again helps when there is room.
+    #[error("{}: {free_bytes} bytes are free and {keep_free_bytes} are kept free", dir.display())]
+    DiskShort {
+        /// The folder.
+        dir: PathBuf,
+        /// What is free.
+        free_bytes: u64,
+        /// What must stay free.
+        keep_free_bytes: u64,
+    },
     /// The home's own bookkeeping is damaged.
     #[error("{}: {reason}", path.display())]
     Damaged {

@@ -1,6 +1,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use atalaya_model::{HomeSettings, Kind};
@@ -10,6 +11,7 @@ use crate::{
     ArrivalSeq, Compacted, Compaction, Snapshot, StoreError, Table,
     dead_letter::DEAD_LETTERS,
     durable::{create_dir, write_atomically},
+    hot::HotRows,
     load_settings,
     table::TableLayout,
 };
@@ -22,12 +24,16 @@ const LOCK_FILE: &str = "lock";
 pub struct Home {
     dir: PathBuf,
     settings: HomeSettings,
+    hot: Option<Arc<HotRows>>,
 }
 
 /// Exclusive ownership of a home, given up when dropped or when the process ends, however it ends.
 #[derive(Debug)]
 pub struct OwnerLock {
     _file: File,
+    arrivals: ArrivalSeq,
+    /// Held from reading a table's version to publishing the next: an import and the log may commit at the same time.
+    commit_turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Home {
@@ -40,7 +46,11 @@ impl Home {
         let dir = dir.canonicalize().map_err(StoreError::io("open", dir))?;
         check_path(&dir)?;
         let settings = load_settings(Some(&file), |name| std::env::var(name).ok())?;
-        Ok(Self { dir, settings })
+        Ok(Self {
+            dir,
+            settings,
+            hot: None,
+        })
     }
 
     /// Opens a home, creating it with `settings` (TOML text; the defaults when absent) if the folder has none.
@@ -98,7 +108,11 @@ impl Home {
             .open(&path)
             .map_err(StoreError::io("open lock", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(OwnerLock { _file: file }),
+            Ok(()) => Ok(OwnerLock {
+                _file: file,
+                arrivals: ArrivalSeq::new(self.dir.join("arrival_seq")),
+                commit_turn: Arc::default(),
+            }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Owned {
                 home: self.dir.clone(),
                 lock: path,
@@ -108,8 +122,29 @@ impl Home {
     }
 
     /// The allocator of arrival numbers. Only the owner may use it.
-    pub fn arrival_seq(&self, _owner: &OwnerLock) -> ArrivalSeq {
-        ArrivalSeq::new(self.dir.join("arrival_seq"))
+    pub fn arrival_seq(&self, owner: &OwnerLock) -> ArrivalSeq {
+        owner.arrivals.clone()
+    }
+
+    /// The same home with rows that are not in its tables yet.
+    pub(crate) fn with_hot(mut self, hot: Arc<HotRows>) -> Self {
+        self.hot = Some(hot);
+        self
+    }
+
+    /// Rows that are not in the tables yet, where this process takes them.
+    pub(crate) fn hot(&self) -> Option<&Arc<HotRows>> {
+        self.hot.as_ref()
+    }
+
+    /// Whether there may be rows in the log that no table has: a process takes events, or one ended while it did.
+    pub fn has_log(&self) -> Result<bool, StoreError> {
+        Ok(!crate::log::segments(&self.log_dir())?.is_empty())
+    }
+
+    /// Where the write-ahead log is.
+    pub(crate) fn log_dir(&self) -> PathBuf {
+        self.dir.join("log")
     }
 
     /// Where a table's folder is.
@@ -133,7 +168,7 @@ impl Home {
     }
 
     /// Opens the table of a kind for writing, creating or widening it as needed.
-    pub async fn table(&self, kind: Kind, _owner: &OwnerLock, now: DateTime<Utc>) -> Result<Table, StoreError> {
+    pub async fn table(&self, kind: Kind, owner: &OwnerLock, now: DateTime<Utc>) -> Result<Table, StoreError> {
         let layout = TableLayout::of(kind);
         Table::open_or_create(
             kind.name(),
@@ -141,6 +176,7 @@ impl Home {
             &crate::table_schema(kind),
             layout,
             now,
+            Arc::clone(&owner.commit_turn),
         )
         .await
     }
@@ -157,7 +193,12 @@ impl Home {
         if TableLayout::of(kind) != TableLayout::Buckets || !self.table_names().iter().any(|known| known == name) {
             return Ok(Compacted::default());
         }
-        let snapshot = Snapshot::latest(self).await?;
+        // What is in the log alone has files of its own, which are no part of the table.
+        let tables_alone = Self {
+            hot: None,
+            ..self.clone()
+        };
+        let snapshot = Snapshot::latest(&tables_alone).await?;
         let Some(pinned) = snapshot.tables.get(name) else {
             return Ok(Compacted::default());
         };
@@ -166,7 +207,7 @@ impl Home {
     }
 
     /// Opens the dead-letter table for writing.
-    pub async fn dead_letter_table(&self, _owner: &OwnerLock, now: DateTime<Utc>) -> Result<Table, StoreError> {
+    pub async fn dead_letter_table(&self, owner: &OwnerLock, now: DateTime<Utc>) -> Result<Table, StoreError> {
         let schema = crate::dead_letter::schema();
         Table::open_or_create(
             DEAD_LETTERS,
@@ -174,6 +215,7 @@ impl Home {
             &schema,
             TableLayout::Landed,
             now,
+            Arc::clone(&owner.commit_turn),
         )
         .await
     }

@@ -1,11 +1,19 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arrow::datatypes::SchemaRef;
+use atalaya_model::Kind;
 use chrono::{DateTime, Utc};
-use deltalake::DeltaTableBuilder;
+use deltalake::{DeltaTableBuilder, kernel::Add};
 
 use crate::{
     Home, StoreError,
+    dead_letter::DEAD_LETTERS,
+    hot::PieceFiles,
+    intake::LOG_APP_ID,
     table::{file_schema, table_url},
 };
 
@@ -29,8 +37,30 @@ pub struct TableSnapshot {
     pub version: u64,
     /// The columns of the table, without the partition column; older files may lack the later ones.
     pub schema: SchemaRef,
-    /// Its files, ordered by path.
+    /// Its files, ordered by path; those of rows that are in the log alone stand last.
     pub files: Vec<DataFile>,
+    /// The last arrival number among rows that are in the log alone, where there are such.
+    pub hot_seq: Option<i64>,
+    /// Keeps their files while the snapshot is used.
+    pub(crate) hot: Vec<Arc<PieceFiles>>,
+}
+
+impl DataFile {
+    /// A file as its commit describes it.
+    pub(crate) fn of(dir: &Path, add: &Add) -> Self {
+        let tag = |name: &str| add.tags.as_ref().and_then(|tags| tags.get(name).cloned().flatten());
+        let rows = add
+            .stats
+            .as_deref()
+            .and_then(|stats| serde_json::from_str::<serde_json::Value>(stats).ok())
+            .and_then(|stats| stats.get("numRecords")?.as_u64());
+        Self {
+            path: dir.join(&add.path),
+            size_bytes: u64::try_from(add.size).unwrap_or(0),
+            rows: rows.unwrap_or(0),
+            sha256: tag("sha256").unwrap_or_default(),
+        }
+    }
 }
 
 /// The home's tables, pinned: whoever holds it reads the same rows however much is landed meanwhile.
@@ -38,16 +68,52 @@ pub struct TableSnapshot {
 pub struct Snapshot {
     /// The tables that existed, by name.
     pub tables: BTreeMap<String, TableSnapshot>,
+    /// How far the log is in each table, by the tables' own commits.
+    landed: BTreeMap<String, i64>,
 }
 
 impl Snapshot {
-    /// Pins the newest version of every table.
+    /// Pins the newest version of every table, and what is in the log alone where this process takes events.
     pub async fn latest(home: &Home) -> Result<Self, StoreError> {
-        Self::pin(home, |_| None).await
+        // First what is in memory: a row that is moved meanwhile is then seen in both places, and is told apart by the
+        // arrival number that the table's commit names. The other way round it could be seen in neither.
+        let hot = match home.hot() {
+            Some(hot) => tokio::task::block_in_place(|| hot.pin())?,
+            None => BTreeMap::new(),
+        };
+        let mut snapshot = Self::pin(home, |_| None).await?;
+        for (name, pin) in hot {
+            let landed = snapshot.landed.get(&name).copied().unwrap_or(i64::MIN);
+            let table = snapshot.tables.entry(name).or_insert_with(|| TableSnapshot {
+                version: 0,
+                schema: pin.schema,
+                files: Vec::new(),
+                hot_seq: None,
+                hot: Vec::new(),
+            });
+            for (last_seq, piece) in pin.pieces.into_iter().filter(|(last_seq, _)| *last_seq > landed) {
+                table.hot_seq = table.hot_seq.max(Some(last_seq));
+                table.files.extend(piece.files.iter().cloned());
+                table.hot.push(piece);
+            }
+        }
+        Ok(snapshot)
     }
 
     /// Whether nothing has been committed since: a look at file names, without reading any.
     pub fn is_latest(&self, home: &Home) -> bool {
+        let has_hot = |name: &str| {
+            let newest = home.hot().and_then(|hot| hot.last_seq(name));
+            newest.is_none_or(|newest| {
+                let table = self.tables.get(name);
+                table.is_some_and(|table| table.hot_seq == Some(newest))
+                    || self.landed.get(name).is_some_and(|landed| *landed >= newest)
+            })
+        };
+        let hot_names = Kind::ALL.iter().map(|kind| kind.name()).chain([DEAD_LETTERS]);
+        if !hot_names.into_iter().all(has_hot) {
+            return false;
+        }
         home.table_names().iter().all(|name| {
             self.tables.get(name).is_some_and(|table| {
                 let next = format!("_delta_log/{:020}.json", table.version + 1);
@@ -88,6 +154,7 @@ impl Snapshot {
 
     async fn pin(home: &Home, version: impl Fn(&str) -> Option<u64>) -> Result<Self, StoreError> {
         let mut tables = BTreeMap::new();
+        let mut landed = BTreeMap::new();
         for name in home.table_names() {
             let dir = home.table_dir(&name);
             let mut builder = DeltaTableBuilder::from_url(table_url(&name, &dir)?).map_err(StoreError::delta(&name))?;
@@ -114,24 +181,40 @@ impl Snapshot {
             }
             files.sort_by(|left, right| left.path.cmp(&right.path));
             let version = delta.version().unwrap_or(0);
+            if home.hot().is_some() {
+                let known = state.transaction_version(delta.log_store().as_ref(), LOG_APP_ID).await;
+                if let Some(seq) = known.map_err(StoreError::delta(&name))? {
+                    landed.insert(name.clone(), seq);
+                }
+            }
             tables.insert(
                 name.clone(),
                 TableSnapshot {
                     version,
                     schema: file_schema(&name, &delta)?,
                     files,
+                    hot_seq: None,
+                    hot: Vec::new(),
                 },
             );
         }
-        Ok(Self { tables })
+        Ok(Self { tables, landed })
     }
 
-    /// The snapshot's name: `table@version` for every table of `names` that exists, or for all when `names` is empty.
+    /// Whether there are rows in it that are in the log alone.
+    pub fn has_rows_in_the_log(&self) -> bool {
+        self.tables.values().any(|table| table.hot_seq.is_some())
+    }
+
+    /// The snapshot's name: `table@version`, with `+seq` where rows are in the log alone, for every table of `names` that exists, or for all when `names` is empty.
     pub fn id(&self, names: &[&str]) -> String {
         self.tables
             .iter()
             .filter(|(name, _)| names.is_empty() || names.contains(&name.as_str()))
-            .map(|(name, table)| format!("{name}@{}", table.version))
+            .map(|(name, table)| match table.hot_seq {
+                Some(seq) => format!("{name}@{}+{seq}", table.version),
+                None => format!("{name}@{}", table.version),
+            })
             .collect::<Vec<_>>()
             .join(",")
     }
@@ -181,6 +264,7 @@ mod tests {
             schema,
             TableLayout::Landed,
             at(hour),
+            Arc::default(),
         )
         .await
         .unwrap();

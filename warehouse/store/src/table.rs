@@ -1,6 +1,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -71,6 +72,7 @@ pub struct Table {
     dir: PathBuf,
     delta: DeltaTable,
     layout: TableLayout,
+    commit_turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl std::fmt::Debug for Table {
@@ -93,7 +95,9 @@ impl Table {
         schema: &SchemaRef,
         layout: TableLayout,
         now: DateTime<Utc>,
+        commit_turn: Arc<tokio::sync::Mutex<()>>,
     ) -> Result<Self, StoreError> {
+        let turn = Arc::clone(&commit_turn).lock_owned().await;
         let log = dir.join("_delta_log");
         let first = log.join(format!("{:020}.json", 0));
         if !first.is_file() {
@@ -108,8 +112,10 @@ impl Table {
             dir: dir.to_owned(),
             delta,
             layout,
+            commit_turn,
         };
         table.widen(schema, now).await?;
+        drop(turn);
         Ok(table)
     }
 
@@ -135,12 +141,16 @@ impl Table {
 
     /// Whether work of this identity has been committed.
     pub async fn has_transaction(&self, app_id: &str) -> Result<bool, StoreError> {
+        Ok(self.transaction_version(app_id).await?.is_some())
+    }
+
+    /// How far the stream of this identity was committed.
+    pub(crate) async fn transaction_version(&self, app_id: &str) -> Result<Option<i64>, StoreError> {
         let snapshot = self.delta.snapshot().map_err(StoreError::delta(&self.name))?;
-        let known = snapshot
+        snapshot
             .transaction_version(self.delta.log_store().as_ref(), app_id)
             .await
-            .map_err(StoreError::delta(&self.name))?;
-        Ok(known.is_some())
+            .map_err(StoreError::delta(&self.name))
     }
 
     /// Commits data files as one step at `now`, once per `app_id`: a repetition changes nothing.
@@ -154,7 +164,36 @@ impl Table {
         metadata: HashMap<String, serde_json::Value>,
         now: DateTime<Utc>,
     ) -> Result<CommitOutcome, StoreError> {
-        if self.has_transaction(app_id).await? {
+        self.commit_version(adds, app_id, 1, metadata, now).await
+    }
+
+    /// Commits what a stream has delivered up to `version`, once: a repetition changes nothing.
+    pub(crate) async fn commit_up_to(
+        &mut self,
+        adds: Vec<Add>,
+        app_id: &str,
+        version: i64,
+        metadata: HashMap<String, serde_json::Value>,
+        now: DateTime<Utc>,
+    ) -> Result<CommitOutcome, StoreError> {
+        self.commit_version(adds, app_id, version, metadata, now).await
+    }
+
+    async fn commit_version(
+        &mut self,
+        adds: Vec<Add>,
+        app_id: &str,
+        version: i64,
+        metadata: HashMap<String, serde_json::Value>,
+        now: DateTime<Utc>,
+    ) -> Result<CommitOutcome, StoreError> {
+        let _turn = Arc::clone(&self.commit_turn).lock_owned().await;
+        self.delta.update_state().await.map_err(StoreError::delta(&self.name))?;
+        if self
+            .transaction_version(app_id)
+            .await?
+            .is_some_and(|known| known >= version)
+        {
             return Ok(CommitOutcome::AlreadyThere);
         }
         let operation = DeltaOperation::Write {
@@ -165,7 +204,7 @@ impl Table {
         let actions = std::iter::once(stamped(&operation, now))
             .chain(adds.into_iter().map(Action::Add))
             .collect();
-        let data = CommitData::new(actions, operation, metadata, vec![Transaction::new(app_id, 1)]);
+        let data = CommitData::new(actions, operation, metadata, vec![Transaction::new(app_id, version)]);
         let version = self.publish(&data).await?;
         Ok(CommitOutcome::Committed(version))
     }
@@ -177,6 +216,8 @@ impl Table {
         removes: Vec<Remove>,
         now: DateTime<Utc>,
     ) -> Result<u64, StoreError> {
+        let _turn = Arc::clone(&self.commit_turn).lock_owned().await;
+        self.delta.update_state().await.map_err(StoreError::delta(&self.name))?;
         let operation = DeltaOperation::Optimize {
             predicate: None,
             target_size: 0,

@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arrow::{
     array::{AsArray, RecordBatch, UInt32Array},
@@ -23,6 +27,7 @@ const RUN_BYTES: usize = 256 << 20;
 ///
 /// Until the commit nothing of it is visible; files of an import that died are never referenced.
 pub struct TableWriter {
+    durable: bool,
     name: String,
     dir: PathBuf,
     layout: TableLayout,
@@ -39,9 +44,25 @@ impl TableWriter {
     /// A writer for rows that land at `now`, on the local day `landed_on`.
     pub fn new(table: &Table, schema: SchemaRef, now: DateTime<Utc>, landed_on: NaiveDate) -> Self {
         Self {
-            name: table.name().to_owned(),
-            dir: table.dir().to_owned(),
-            layout: table.layout(),
+            durable: true,
+            ..Self::scratch(table.name(), table.dir(), table.layout(), schema, now, landed_on)
+        }
+    }
+
+    /// A writer of files that may be lost: of rows that are durable elsewhere.
+    pub(crate) fn scratch(
+        name: &str,
+        dir: &Path,
+        layout: TableLayout,
+        schema: SchemaRef,
+        now: DateTime<Utc>,
+        landed_on: NaiveDate,
+    ) -> Self {
+        Self {
+            durable: false,
+            name: name.to_owned(),
+            dir: dir.to_owned(),
+            layout,
             landed_on,
             schema,
             pending: Vec::new(),
@@ -100,6 +121,7 @@ impl TableWriter {
             dir: &self.dir,
             column: self.layout.partition_column(),
             value: partition,
+            durable: self.durable,
         };
         let mut file = DataFileWriter::create(&place, &self.schema, self.now)?;
         file.write(rows)?;

@@ -1,0 +1,207 @@
+//! Which events have been landed: a cache over the tables and the log, rebuilt from them whenever the home is opened.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fs::File,
+    hash::{BuildHasherDefault, Hasher},
+};
+
+use arrow::{
+    array::{Array, AsArray},
+    datatypes::{Int64Type, TimestampMicrosecondType},
+};
+use atalaya_model::Kind;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
+use sha2::{Digest, Sha256};
+
+use crate::{Snapshot, StoreError};
+
+/// Days for which a source's events are remembered when it says nothing: more than the 12 hours for which the longest
+/// of the known clients tries again.
+const DEFAULT_WINDOW_DAYS: u32 = 2;
+
+/// The identities of landed events, by source and day of landing.
+#[derive(Debug, Default)]
+pub(crate) struct SeenKeys {
+    window_days: HashMap<String, u32>,
+    sources: HashMap<String, BTreeMap<NaiveDate, HashSet<u128, BuildHasherDefault<Truncating>>>>,
+}
+
+/// The identity of an event: of 128 bits, so that no two events are ever taken for one.
+pub(crate) type EventKey = u128;
+
+/// The identity of a source's row.
+pub(crate) fn event_key(kind: Kind, record_key: &str, record_version: i64) -> EventKey {
+    let mut hash = Sha256::new();
+    hash.update(kind.name().as_bytes());
+    hash.update(record_version.to_le_bytes());
+    hash.update(record_key.as_bytes());
+    let digest = hash.finalize();
+    digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte))
+}
+
+/// Takes part of the hash that a key is already.
+#[derive(Debug, Default)]
+pub(crate) struct Truncating(u64);
+
+impl Hasher for Truncating {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+}
+
+impl SeenKeys {
+    /// Nothing seen; how many days each source's events are remembered.
+    pub(crate) fn new(window_days: HashMap<String, u32>) -> Self {
+        Self {
+            window_days,
+            sources: HashMap::new(),
+        }
+    }
+
+    fn days(&self, source: &str) -> u32 {
+        self.window_days.get(source).copied().unwrap_or(DEFAULT_WINDOW_DAYS)
+    }
+
+    /// Whether the source landed it within its window.
+    pub(crate) fn contains(&self, source: &str, key: EventKey) -> bool {
+        self.sources
+            .get(source)
+            .is_some_and(|days| days.values().any(|keys| keys.contains(&key)))
+    }
+
+    /// Remembers an event. What has left the source's window is forgotten when the first one of a day comes.
+    pub(crate) fn insert(&mut self, source: &str, key: EventKey, landed_on: NaiveDate) {
+        let window = self.days(source);
+        if !self.sources.contains_key(source) {
+            self.sources.insert(source.to_owned(), BTreeMap::new());
+        }
+        let Some(days) = self.sources.get_mut(source) else {
+            return;
+        };
+        if !days.contains_key(&landed_on) {
+            days.retain(|day, _| *day >= landed_on - TimeDelta::days(i64::from(window)));
+        }
+        days.entry(landed_on).or_default().insert(key);
+    }
+
+    /// Forgets an event that did not become durable.
+    pub(crate) fn remove(&mut self, source: &str, key: EventKey, landed_on: NaiveDate) {
+        if let Some(keys) = self.sources.get_mut(source).and_then(|days| days.get_mut(&landed_on)) {
+            keys.remove(&key);
+        }
+    }
+
+    /// Remembers what the tables hold of the sources' windows. Only files that can hold rows of it are read, and of them
+    /// four columns.
+    pub(crate) fn fill(
+        &mut self,
+        snapshot: &Snapshot,
+        now: DateTime<Utc>,
+        day_of: impl Fn(DateTime<Utc>) -> NaiveDate,
+    ) -> Result<(), StoreError> {
+        let Some(longest) = self.window_days.values().max() else {
+            return Ok(());
+        };
+        let since = now - TimeDelta::days(i64::from(longest + 1));
+        let oldest_partition = format!("landed_on={}", day_of(since));
+        for kind in Kind::ALL {
+            let Some(table) = snapshot.tables.get(kind.name()) else {
+                continue;
+            };
+            for file in &table.files {
+                let partition = file
+                    .path
+                    .parent()
+                    .and_then(|dir| dir.file_name())
+                    .map(|name| name.to_string_lossy());
+                let too_old = partition.is_some_and(|name| name.starts_with("landed_on=") && *name < *oldest_partition);
+                if !too_old {
+                    self.fill_from(kind, &file.path, since, &day_of)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_from(
+        &mut self,
+        kind: Kind,
+        path: &std::path::Path,
+        since: DateTime<Utc>,
+        day_of: &impl Fn(DateTime<Utc>) -> NaiveDate,
+    ) -> Result<(), StoreError> {
+        let unreadable = |source| StoreError::Parquet {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(StoreError::io("open", path))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+        let columns = ["source", "record_key", "record_version", "landed_at"];
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
+        let reader = builder.with_projection(mask).build().map_err(unreadable)?;
+        for batch in reader {
+            let batch = batch?;
+            let column = |name: &str| {
+                batch.column_by_name(name).ok_or_else(|| StoreError::Damaged {
+                    path: path.to_owned(),
+                    reason: format!("it has no column {name}"),
+                })
+            };
+            let sources = column("source")?.as_string::<i32>();
+            let keys = column("record_key")?.as_string::<i32>();
+            let versions = column("record_version")?.as_primitive::<Int64Type>();
+            let landed = column("landed_at")?.as_primitive::<TimestampMicrosecondType>();
+            for row in 0..batch.num_rows() {
+                let source = sources.value(row);
+                let Some(landed_at) = DateTime::from_timestamp_micros(landed.value(row)) else {
+                    continue;
+                };
+                if landed_at >= since && self.window_days.contains_key(source) && !keys.is_null(row) {
+                    let key = event_key(kind, keys.value(row), versions.value(row));
+                    self.insert(source, key, day_of(landed_at));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 3, day).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_known_within_its_sources_window_and_to_that_source_alone() {
+        let mut seen = SeenKeys::new(HashMap::from([("web".to_owned(), 2), ("stripe".to_owned(), 35)]));
+        let key = event_key(Kind::ProductEvents, "m1", 0);
+        seen.insert("web", key, day(1));
+        seen.insert("stripe", key, day(1));
+        assert!(seen.contains("web", key) && !seen.contains("app", key));
+        assert!(!seen.contains("web", event_key(Kind::Orders, "m1", 0)));
+        assert!(!seen.contains("web", event_key(Kind::ProductEvents, "m1", 1)));
+        for source in ["web", "stripe"] {
+            seen.insert(source, event_key(Kind::ProductEvents, "m2", 0), day(3));
+            assert!(seen.contains(source, key));
+            seen.insert(source, event_key(Kind::ProductEvents, "m3", 0), day(4));
+        }
+        assert!(!seen.contains("web", key) && seen.contains("stripe", key));
+        seen.remove("stripe", key, day(1));
+        assert!(!seen.contains("stripe", key));
+    }
+}
