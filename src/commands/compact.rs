@@ -1,4 +1,3 @@
-use atalaya_model::Kind;
 use atalaya_store::Compaction;
 use clap::Args;
 
@@ -6,7 +5,7 @@ use crate::{console::Console, context::Context};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Merge all runs, not only where there are many: the next full computation is at its fastest.
+    /// Merge all files, not only where there are many: the next full computation is at its fastest.
     #[arg(long)]
     full: bool,
 }
@@ -19,19 +18,22 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     } else {
         Compaction::Due
     };
-    let mut merged = 0;
-    for kind in Kind::ALL {
-        let done = home.compact(kind, &owner, compaction, context.clock.now()).await?;
-        merged += done.merged;
-        if done.merged > 0 {
-            console.note(&format!(
-                "{kind}: {} files with {} rows became {}",
-                done.merged, done.rows, done.written
-            ));
-        }
+    let done = home.compact_all(&owner, compaction, context.clock.now()).await?;
+    for (table, done) in &done {
+        console.note(&format!(
+            "{table}: {} files with {} rows became {}",
+            done.merged, done.rows, done.written
+        ));
     }
-    if merged == 0 {
+    if done.is_empty() {
         console.note("nothing to merge");
+    }
+    let removed = home.vacuum(&owner, context.clock.now()).await?;
+    if removed.files > 0 {
+        console.note(&format!(
+            "{} files that nobody needs any more removed, {} bytes",
+            removed.files, removed.bytes
+        ));
     }
     Ok(0)
 }

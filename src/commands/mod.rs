@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Lifetimes(lifetimes::Arguments),
     /// Closes a month: what is known of its MRR goes into the books and stands.
     Close(close::Arguments),
-    /// Merges sorted runs of customers and subscriptions; every figure stays as it is.
+    /// Merges sorted files and removes those that nobody needs any more; every figure stays as it is.
     Compact(compact::Arguments),
     /// Moves what was pushed and is in the log into the tables, as happens every minute anyhow.
     Flush,

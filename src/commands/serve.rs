@@ -2,7 +2,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use atalaya_ingest::{Receivers, SOURCES_FILE, router};
 use atalaya_metrics::Evaluator;
-use atalaya_model::Kind;
 use atalaya_server::Server;
 use atalaya_sql::verify;
 use atalaya_store::{Compaction, Home, Intake, Snapshot};
@@ -122,6 +121,7 @@ async fn take_events(
 /// then the rows are durable in the log, and when too many are in memory senders are asked to come again.
 async fn flush_when_due(intake: Arc<Intake>, context: Context) {
     let mut ticker = tokio::time::interval(Duration::from_millis(LOOK_MILLIS));
+    let mut vacuumed_on = chrono::NaiveDate::MIN;
     loop {
         ticker.tick().await;
         if !intake.is_due() {
@@ -132,8 +132,11 @@ async fn flush_when_due(intake: Arc<Intake>, context: Context) {
             tracing::debug!("{} rows into {} tables", flushed.rows, flushed.tables);
             let home = context.home()?;
             let owner = context.own(&home)?;
-            for kind in Kind::ALL {
-                home.compact(kind, &owner, Compaction::Due, context.clock.now()).await?;
+            let now = context.clock.now();
+            home.compact_all(&owner, Compaction::Due, now).await?;
+            if vacuumed_on != now.date_naive() {
+                home.vacuum(&owner, now).await?;
+                vacuumed_on = now.date_naive();
             }
             anyhow::Ok(())
         };

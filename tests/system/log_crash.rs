@@ -22,13 +22,13 @@ use crate::{
 };
 
 /// Rows are moved into the tables all the time, so that a kill meets every step of it.
-const RESTLESS: &str = "[intake]\nflush_at_mb = 1\nflush_after_secs = 1\nkeep_free_mb = 0\n";
+pub(crate) const RESTLESS: &str = "[intake]\nflush_at_mb = 1\nflush_after_secs = 1\nkeep_free_mb = 0\n";
 const SENDERS: u64 = 6;
 /// More requests than any step of the way takes to be reached.
 const FAR: u64 = 5000;
 
 /// Clients as real ones are: they send a batch again until it is acknowledged, and sometimes once more after that.
-struct Clients {
+pub(crate) struct Clients {
     next_id: AtomicU64,
     acknowledged: Mutex<BTreeSet<u64>>,
     /// What was sent and not acknowledged, by sender: sent again first.
@@ -36,12 +36,17 @@ struct Clients {
 }
 
 impl Clients {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             next_id: AtomicU64::new(1),
             acknowledged: Mutex::default(),
             open: (0..SENDERS).map(|_| Mutex::default()).collect(),
         }
+    }
+
+    /// How many events were acknowledged.
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.acknowledged.lock().unwrap().len()
     }
 
     /// Sends until the server is gone, or until so many requests were acknowledged.
@@ -92,7 +97,7 @@ impl Clients {
 }
 
 /// All clients at once, until so many requests were acknowledged or the server is gone.
-async fn load(clients: &Arc<Clients>, serving: &Serving, seed: u64, requests: u64) -> u64 {
+pub(crate) async fn load(clients: &Arc<Clients>, serving: &Serving, seed: u64, requests: u64) -> u64 {
     let done = Arc::new(AtomicU64::new(0));
     let base = format!("http://{}", serving.events);
     let mut running = Vec::new();
@@ -108,8 +113,18 @@ async fn load(clients: &Arc<Clients>, serving: &Serving, seed: u64, requests: u6
     done.load(Ordering::Relaxed)
 }
 
+/// Load that goes on until the server is gone.
+pub(crate) fn going_on(clients: &Arc<Clients>, serving: &Serving, seed: u64) -> tokio::task::JoinHandle<()> {
+    let (clients, base) = (Arc::clone(clients), format!("http://{}", serving.events));
+    tokio::spawn(async move {
+        let done = AtomicU64::new(0);
+        let senders = (0..SENDERS as usize).map(|sender| clients.send(sender, &base, seed + 1000, u64::MAX, &done));
+        futures::future::join_all(senders).await;
+    })
+}
+
 /// What the tables hold against what was acknowledged and sent.
-async fn judge(home: &Home, clients: &Clients) {
+pub(crate) async fn judge(home: &Home, clients: &Clients) {
     let sql = "SELECT record_key, count(*) AS n FROM raw_product_events GROUP BY record_key ORDER BY record_key";
     let found = stored(home, "product_events", table_schema(Kind::ProductEvents), sql).await;
     let mut landed = BTreeSet::new();
@@ -134,17 +149,9 @@ async fn killed_at_random_moments_under_load() {
     let mut rng = StdRng::seed_from_u64(5);
     for round in 0..rounds {
         let mut serving = listening(&home, RESTLESS);
-        load(&clients, &serving, round, rng.random_range(0..150)).await;
+        load(&clients, &serving, round, rng.random_range(0..400)).await;
         // The kill falls into the middle of the load that goes on.
-        let going_on = {
-            let (clients, base) = (Arc::clone(&clients), format!("http://{}", serving.events));
-            tokio::spawn(async move {
-                let done = AtomicU64::new(0);
-                let senders =
-                    (0..SENDERS as usize).map(|sender| clients.send(sender, &base, round + 1000, u64::MAX, &done));
-                futures::future::join_all(senders).await;
-            })
-        };
+        let going_on = going_on(&clients, &serving, round);
         for _ in 0..rng.random_range(0..2000) {
             tokio::task::yield_now().await;
         }
@@ -158,7 +165,7 @@ async fn killed_at_random_moments_under_load() {
     let serving = listening(&home, RESTLESS);
     load(&clients, &serving, 99, 30).await;
     judge(&home, &clients).await;
-    assert!(clients.acknowledged.lock().unwrap().len() > 500);
+    assert!(clients.acknowledged() > 500);
 }
 
 #[tokio::test(flavor = "multi_thread")]

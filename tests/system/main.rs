@@ -24,6 +24,7 @@ mod money;
 mod operator;
 mod owner;
 mod policies;
+mod power_loss;
 mod random_companies;
 mod receivers;
 mod recognition;

@@ -1,4 +1,4 @@
-//! Compaction of customer-state tables: the sorted runs of a bucket become one.
+//! Compaction: the sorted files of a partition, a bucket of customers or a day of landing, become few.
 //!
 //! The same rows stand in fewer files. Older snapshots keep the files they name; nothing is deleted here.
 
@@ -25,22 +25,29 @@ use crate::{
     table::TableLayout,
 };
 
-/// Runs that a bucket may have before some of them are merged.
+/// Files that a partition may have before some of them are merged.
 const MOST_RUNS: usize = 8;
 
-/// A run is merged with the smaller ones while it is no larger than so many times all of them: a large base is not
+/// A file is merged with the smaller ones while it is no larger than so many times all of them: a large base is not
 /// written anew for a few rows.
 const TIER_RATIO: u64 = 4;
 
-/// Rows read at a time from each run.
+/// Files merged at a time: each is open, and has rows in memory.
+const MOST_AT_ONCE: usize = 64;
+
+/// Larger files of events are left as they are, unless all are asked for: queries need no fewer.
+const LARGE_BYTES: u64 = 256 << 20;
+
+/// Rows in memory of all files together, and the most of one.
+const ROWS_AT_ONCE: usize = 16_384;
 const BATCH_ROWS: usize = 2048;
 
-/// Which buckets are compacted.
+/// Which partitions are compacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compaction {
-    /// Those with many runs, the small runs first.
+    /// Those with many files, the small files first.
     Due,
-    /// All runs of all buckets.
+    /// All files of all partitions.
     Full,
 }
 
@@ -55,8 +62,11 @@ pub struct Compacted {
     pub rows: u64,
 }
 
-/// The runs of a bucket that are merged: by size, the smallest first.
-fn chosen(mut runs: Vec<&DataFile>, compaction: Compaction) -> Vec<&DataFile> {
+/// The files of a partition that are merged: by size, the smallest first.
+fn chosen(mut runs: Vec<&DataFile>, layout: TableLayout, compaction: Compaction) -> Vec<&DataFile> {
+    if layout == TableLayout::Landed && compaction == Compaction::Due {
+        runs.retain(|file| file.size_bytes < LARGE_BYTES);
+    }
     if runs.len() < 2 || (compaction == Compaction::Due && runs.len() <= MOST_RUNS) {
         return Vec::new();
     }
@@ -71,11 +81,12 @@ fn chosen(mut runs: Vec<&DataFile>, compaction: Compaction) -> Vec<&DataFile> {
         // At least two, or the number of runs would not go down.
         runs.truncate(last.unwrap_or(runs.len()).max(2));
     }
+    runs.truncate(MOST_AT_ONCE);
     runs
 }
 
 impl Table {
-    /// Merges runs of a customer-state table into longer ones, in one commit. The bytes of what is read are checked first:
+    /// Merges files of each partition into longer ones, in one commit. The bytes of what is read are checked first:
     /// a damaged file is an error, and never gets a new checksum.
     pub async fn compact(
         &mut self,
@@ -83,25 +94,22 @@ impl Table {
         compaction: Compaction,
         now: DateTime<Utc>,
     ) -> Result<Compacted, StoreError> {
-        if self.layout() != TableLayout::Buckets {
-            return Ok(Compacted::default());
-        }
-        let mut buckets: BTreeMap<String, Vec<&DataFile>> = BTreeMap::new();
+        let mut partitions: BTreeMap<String, Vec<&DataFile>> = BTreeMap::new();
         for file in &pinned.files {
             let folder = file
                 .path
                 .parent()
                 .and_then(|folder| folder.file_name())
                 .unwrap_or_default();
-            buckets
+            partitions
                 .entry(folder.to_string_lossy().into_owned())
                 .or_default()
                 .push(file);
         }
         let mut done = Compacted::default();
         let (mut adds, mut removes) = (Vec::new(), Vec::new());
-        for (folder, runs) in buckets {
-            let runs = chosen(runs, compaction);
+        for (folder, runs) in partitions {
+            let runs = chosen(runs, self.layout(), compaction);
             if runs.is_empty() {
                 continue;
             }
@@ -114,13 +122,14 @@ impl Table {
                     });
                 }
             }
-            let bucket = folder.split_once('=').map_or("", |(_, value)| value);
-            let merged = merge(self, bucket, &runs, &pinned.schema, now)?;
+            let value = folder.split_once('=').map_or("", |(_, value)| value);
+            let merged = merge(self, value, &runs, &pinned.schema, now)?;
             done.merged += runs.len();
             done.written += 1;
             done.rows += runs.iter().map(|file| file.rows).sum::<u64>();
             adds.push(merged);
-            removes.extend(runs.iter().map(|file| remove(&folder, bucket, file, now)));
+            let column = self.layout().partition_column();
+            removes.extend(runs.iter().map(|file| remove(&folder, column, value, file, now)));
         }
         if !adds.is_empty() {
             self.replace(adds, removes, now).await?;
@@ -129,14 +138,14 @@ impl Table {
     }
 }
 
-fn remove(folder: &str, bucket: &str, file: &DataFile, now: DateTime<Utc>) -> Remove {
+fn remove(folder: &str, column: &str, value: &str, file: &DataFile, now: DateTime<Utc>) -> Remove {
     let name = file.path.file_name().unwrap_or_default().to_string_lossy();
     Remove {
         path: format!("{folder}/{name}"),
         data_change: false,
         deletion_timestamp: Some(now.timestamp_millis()),
         extended_file_metadata: Some(true),
-        partition_values: Some([("bucket".to_owned(), Some(bucket.to_owned()))].into()),
+        partition_values: Some([(column.to_owned(), Some(value.to_owned()))].into()),
         size: i64::try_from(file.size_bytes).ok(),
         tags: Some([("sha256".to_owned(), Some(file.sha256.clone()))].into()),
         ..Remove::default()
@@ -145,16 +154,22 @@ fn remove(folder: &str, bucket: &str, file: &DataFile, now: DateTime<Utc>) -> Re
 
 /// One run, batch by batch.
 struct Run {
+    by_customer: bool,
     reader: ParquetRecordBatchReader,
     batch: RecordBatch,
     row: usize,
 }
 
-/// The order of a bucket.
+/// The order of a partition: the customer stands in it only where customers divide the table.
 type Key = (String, Option<i64>, Option<i64>);
 
 impl Run {
-    fn open(file: &DataFile, schema: &SchemaRef) -> Result<Option<Self>, StoreError> {
+    fn open(
+        file: &DataFile,
+        schema: &SchemaRef,
+        layout: TableLayout,
+        batch_rows: usize,
+    ) -> Result<Option<Self>, StoreError> {
         let parquet = |source| StoreError::Parquet {
             path: file.path.clone(),
             source,
@@ -162,10 +177,11 @@ impl Run {
         let opened = File::open(&file.path).map_err(StoreError::io("open", &file.path))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(opened)
             .map_err(parquet)?
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(batch_rows)
             .build()
             .map_err(parquet)?;
         let mut run = Self {
+            by_customer: layout == TableLayout::Buckets,
             reader,
             batch: RecordBatch::new_empty(Arc::clone(schema)),
             row: 0,
@@ -195,6 +211,7 @@ impl Run {
         let text = self
             .batch
             .column_by_name("customer_id")
+            .filter(|_| self.by_customer)
             .and_then(|column| column.as_string_opt::<i32>());
         let at = self
             .batch
@@ -214,7 +231,7 @@ impl Run {
 
 fn merge(
     table: &Table,
-    bucket: &str,
+    value: &str,
     files: &[&DataFile],
     schema: &SchemaRef,
     now: DateTime<Utc>,
@@ -222,13 +239,14 @@ fn merge(
     let place = Partition {
         table: table.name(),
         dir: table.dir(),
-        column: TableLayout::Buckets.partition_column(),
-        value: bucket,
+        column: table.layout().partition_column(),
+        value,
         durable: true,
     };
+    let batch_rows = (ROWS_AT_ONCE / files.len().max(1)).clamp(64, BATCH_ROWS);
     let mut runs = Vec::new();
     for file in files {
-        runs.extend(Run::open(file, schema)?);
+        runs.extend(Run::open(file, schema, table.layout(), batch_rows)?);
     }
     let mut next: BinaryHeap<Reverse<(Key, usize)>> = runs
         .iter()
@@ -269,7 +287,7 @@ mod tests {
 
     fn sizes(sizes: &[u64], compaction: Compaction) -> Vec<u64> {
         let files = files(sizes);
-        chosen(files.iter().collect(), compaction)
+        chosen(files.iter().collect(), TableLayout::Buckets, compaction)
             .iter()
             .map(|file| file.size_bytes)
             .collect()
@@ -290,5 +308,8 @@ mod tests {
         );
         assert_eq!(sizes(&[9, 1], Compaction::Full), [1, 9]);
         assert_eq!(sizes(&[9], Compaction::Full), Vec::<u64>::new());
+        assert_eq!(sizes(&[7; 100], Compaction::Full).len(), MOST_AT_ONCE);
+        let large = files(&[LARGE_BYTES; 9]);
+        assert!(chosen(large.iter().collect(), TableLayout::Landed, Compaction::Due).is_empty());
     }
 }

@@ -34,6 +34,8 @@ pub struct OwnerLock {
     arrivals: ArrivalSeq,
     /// Held from reading a table's version to publishing the next: an import and the log may commit at the same time.
     commit_turn: Arc<tokio::sync::Mutex<()>>,
+    /// Held while files are merged or removed.
+    pub(crate) compaction_turn: tokio::sync::Mutex<()>,
 }
 
 impl Home {
@@ -112,6 +114,7 @@ impl Home {
                 _file: file,
                 arrivals: ArrivalSeq::new(self.dir.join("arrival_seq")),
                 commit_turn: Arc::default(),
+                compaction_turn: tokio::sync::Mutex::default(),
             }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Owned {
                 home: self.dir.clone(),
@@ -181,7 +184,7 @@ impl Home {
         .await
     }
 
-    /// Merges sorted runs of a kind's table, where it has any.
+    /// Merges sorted files of a kind's table, where it has any.
     pub async fn compact(
         &self,
         kind: Kind,
@@ -189,21 +192,75 @@ impl Home {
         compaction: Compaction,
         now: DateTime<Utc>,
     ) -> Result<Compacted, StoreError> {
-        let name = kind.name();
-        if TableLayout::of(kind) != TableLayout::Buckets || !self.table_names().iter().any(|known| known == name) {
-            return Ok(Compacted::default());
+        self.compact_table(kind.name(), owner, compaction, now).await
+    }
+
+    /// Merges sorted files of every table; what was done, by table.
+    pub async fn compact_all(
+        &self,
+        owner: &OwnerLock,
+        compaction: Compaction,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(String, Compacted)>, StoreError> {
+        let mut done = Vec::new();
+        for name in self.table_names() {
+            let compacted = self.compact_table(&name, owner, compaction, now).await?;
+            if compacted.merged > 0 {
+                done.push((name, compacted));
+            }
         }
+        Ok(done)
+    }
+
+    async fn compact_table(
+        &self,
+        name: &str,
+        owner: &OwnerLock,
+        compaction: Compaction,
+        now: DateTime<Utc>,
+    ) -> Result<Compacted, StoreError> {
+        // Two at once could choose the same files, and their rows would then stand there twice.
+        let _turn = owner.compaction_turn.lock().await;
+        let mut done = Compacted::default();
+        if !self.table_names().iter().any(|known| known == name) {
+            return Ok(done);
+        }
+        let mut table = self.table_named(name, owner, now).await?;
         // What is in the log alone has files of its own, which are no part of the table.
         let tables_alone = Self {
             hot: None,
             ..self.clone()
         };
-        let snapshot = Snapshot::latest(&tables_alone).await?;
-        let Some(pinned) = snapshot.tables.get(name) else {
-            return Ok(Compacted::default());
-        };
-        let mut table = self.table(kind, owner, now).await?;
-        table.compact(pinned, compaction, now).await
+        loop {
+            let snapshot = Snapshot::latest(&tables_alone).await?;
+            let Some(pinned) = snapshot.tables.get(name) else {
+                return Ok(done);
+            };
+            let round = table.compact(pinned, compaction, now).await?;
+            if round.merged == 0 {
+                return Ok(done);
+            }
+            done.merged += round.merged;
+            done.written += round.written;
+            done.rows += round.rows;
+        }
+    }
+
+    /// Opens a table by its name for writing.
+    pub(crate) async fn table_named(
+        &self,
+        name: &str,
+        owner: &OwnerLock,
+        now: DateTime<Utc>,
+    ) -> Result<Table, StoreError> {
+        match Kind::parse(name) {
+            Ok(kind) => self.table(kind, owner, now).await,
+            Err(_) if name == DEAD_LETTERS => self.dead_letter_table(owner, now).await,
+            Err(_) => Err(StoreError::Damaged {
+                path: self.table_dir(name),
+                reason: "no such kind of table is known".to_owned(),
+            }),
+        }
     }
 
     /// Opens the dead-letter table for writing.

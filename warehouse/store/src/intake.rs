@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use atalaya_model::{Clock, Kind, calendar};
+use atalaya_model::{Clock, calendar};
 use chrono::Utc;
 use tokio::sync::Semaphore;
 
@@ -194,14 +194,7 @@ impl Intake {
             return Ok(0);
         };
         let now = self.clock.now();
-        let mut table = if name == DEAD_LETTERS {
-            self.home.dead_letter_table(&self.owner, now).await?
-        } else {
-            let kind = Kind::parse(name).map_err(|_| StoreError::Log {
-                reason: format!("it holds rows of an unknown table {name:?}"),
-            })?;
-            self.home.table(kind, &self.owner, now).await?
-        };
+        let mut table = self.home.table_named(name, &self.owner, now).await?;
         let (adds, rows) = tokio::task::block_in_place(|| {
             let mut adds = Vec::new();
             let mut rows = 0;
@@ -234,10 +227,7 @@ impl Intake {
 async fn last_landed(home: &Home, owner: &OwnerLock, clock: &dyn Clock) -> Result<HashMap<String, i64>, StoreError> {
     let mut landed = HashMap::new();
     for name in home.table_names() {
-        let table = match Kind::parse(&name) {
-            Ok(kind) => home.table(kind, owner, clock.now()).await?,
-            Err(_) => home.dead_letter_table(owner, clock.now()).await?,
-        };
+        let table = home.table_named(&name, owner, clock.now()).await?;
         if let Some(seq) = table.transaction_version(LOG_APP_ID).await? {
             landed.insert(name, seq);
         }
@@ -280,7 +270,7 @@ fn recover(
 
 #[cfg(test)]
 mod tests {
-    use atalaya_model::ManualClock;
+    use atalaya_model::{Kind, ManualClock};
     use chrono::{DateTime, TimeDelta, TimeZone};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 

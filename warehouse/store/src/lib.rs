@@ -22,6 +22,7 @@ mod seen;
 mod settings;
 mod snapshot;
 mod table;
+mod vacuum;
 mod writer;
 
 pub use arrival::ArrivalSeq;
@@ -41,4 +42,5 @@ pub use schema::{arrow_type, table_schema};
 pub use settings::load_settings;
 pub use snapshot::{DataFile, Snapshot, TableSnapshot};
 pub use table::{BUCKETS, CommitOutcome, Table, TableLayout};
+pub use vacuum::Vacuumed;
 pub use writer::{TableWriter, customer_hash};
