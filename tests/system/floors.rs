@@ -72,7 +72,10 @@ fn every_edge_goes_down() {
         let name = package["name"].as_str().unwrap();
         // Test and build tools stand beside the house.
         let Some(floor) = floors.get(name) else {
-            assert!(["xtask", "atalaya-tests", "atalaya-power-loss"].contains(&name), "{name} has no floor");
+            assert!(
+                ["xtask", "atalaya-tests", "atalaya-power-loss"].contains(&name),
+                "{name} has no floor"
+            );
             continue;
         };
         seen += 1;

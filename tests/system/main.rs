@@ -12,6 +12,7 @@ mod board;
 mod books;
 mod cash;
 mod cdnow;
+mod clients;
 mod crash;
 mod demo;
 mod dialect;

@@ -37,13 +37,18 @@ pub(crate) fn listening(home: &Home, intake: &str) -> Serving {
 
 /// The same with more variables in its environment.
 pub(crate) fn listening_with(home: &Home, intake: &str, variables: &[(&str, &str)]) -> Serving {
+    listening_at(home, intake, "127.0.0.1:0", variables)
+}
+
+/// The same at an address that its clients know.
+pub(crate) fn listening_at(home: &Home, intake: &str, address: &str, variables: &[(&str, &str)]) -> Serving {
     std::fs::create_dir_all(home.path()).unwrap();
     if !home.path().join("home.toml").is_file() {
         std::fs::write(home.path().join("home.toml"), "reporting_currency = 'EUR'\n").unwrap();
     }
     std::fs::write(home.path().join("sources.toml"), format!("{intake}\n{SOURCES}")).unwrap();
     std::fs::write(home.path().join("bus.key"), "bus-key-123\n").unwrap();
-    serve(home, &["--receive", "127.0.0.1:0"], &[&KEYS[..], variables].concat())
+    serve(home, &["--receive", address], &[&KEYS[..], variables].concat())
 }
 
 /// What a SELECT finds in a table as it lies on disk, every version of every record, after the log was moved there.

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    browser, duckdb,
+    browser, clients, duckdb,
     step::{self, root, step},
     web,
 };
@@ -28,6 +28,7 @@ pub(crate) fn run_all(size: Size) -> anyhow::Result<()> {
     duckdb::ensure()?;
     browser::ensure()?;
     let driver = browser::driver()?;
+    let clients = clients::ensure()?;
     step(
         "check the format",
         "one style, so that changes show only what changed",
@@ -55,6 +56,7 @@ pub(crate) fn run_all(size: Size) -> anyhow::Result<()> {
         || {
             let mut command = cargo(&["test", "--no-fail-fast"]);
             command.env("ATALAYA_BROWSER_DRIVER", &driver);
+            command.env("ATALAYA_CLIENTS", &clients);
             if let Some(program) = browser::program() {
                 command.env("ATALAYA_BROWSER", program);
             }

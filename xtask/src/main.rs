@@ -4,6 +4,7 @@
 
 mod browser;
 mod checks;
+mod clients;
 mod demo;
 mod duckdb;
 mod receiver;

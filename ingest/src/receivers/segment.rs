@@ -160,7 +160,12 @@ fn event(text: &str, batch: &BatchFacts<'_>, received: &Received<'_>, number: i6
     let group_id = fields.take_text("groupId")?.or(context.group_id);
     let previous_id = fields.take_text("previousId")?;
     let json = |raw: Option<&RawValue>| raw.map(|raw| Value::Text(raw.get().to_owned()));
-    let (properties, traits) = (json(fields.take("properties")), json(fields.take("traits")));
+    let (properties, traits) = (fields.take("properties"), json(fields.take("traits")));
+    // Servers tell of a page in its properties; the browser's library in the context, which has it for every event.
+    let told: Page = properties
+        .filter(|_| event_type == "page")
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default();
     // Said again by the envelope, or set by this very reading; never facts of the event.
     for known in ["writeKey", "receivedAt"] {
         fields.take(known);
@@ -176,13 +181,13 @@ fn event(text: &str, batch: &BatchFacts<'_>, received: &Received<'_>, number: i6
             word(previous_id),
             Some(Value::Instant(happened_at)),
             sent_at.map(Value::Instant),
-            word(context.page.url),
-            word(context.page.path),
-            word(context.page.referrer),
+            word(told.url.or(context.page.url)),
+            word(told.path.or(context.page.path)),
+            word(told.referrer.or(context.page.referrer)),
             word(context.campaign.source),
             word(context.campaign.medium),
             word(context.campaign.name),
-            properties,
+            json(properties),
             traits,
             json(context_text),
         ],
