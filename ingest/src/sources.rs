@@ -6,7 +6,7 @@ use atalaya_store::IntakeLimits;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
-use crate::IngestError;
+use crate::{IngestError, receivers::HmacScheme};
 
 const DEFAULTS: &str = include_str!("../defaults.toml");
 /// The file's name in a home.
@@ -22,6 +22,16 @@ pub enum Protocol {
     Records,
     /// CloudEvents 1.0 over HTTP: structured, batched or binary.
     CloudEvents,
+    /// Webhooks of Stripe.
+    Stripe,
+    /// Webhooks of GitHub.
+    Github,
+    /// Webhooks of HubSpot, version 3 of its signatures.
+    Hubspot,
+    /// Webhooks signed as Svix does for many vendors.
+    Svix,
+    /// Webhooks whose signature is described in `[source.hmac]`.
+    Hmac,
 }
 
 /// A source that may send.
@@ -31,7 +41,18 @@ pub struct Source {
     pub name: String,
     /// How it speaks.
     pub protocol: Protocol,
-    key: Secret,
+    /// The address of its webhooks as the vendor knows it, where that is signed too.
+    pub(crate) public_url: Option<String>,
+    /// How its webhooks are signed, where the vendor's way is none of the known.
+    pub(crate) hmac: Option<HmacScheme>,
+    keys: Vec<Secret>,
+}
+
+impl Source {
+    /// Its secrets: two while one is being changed for another.
+    pub(crate) fn secrets(&self) -> Vec<&[u8]> {
+        self.keys.iter().map(|key| key.0.as_slice()).collect()
+    }
 }
 
 /// What proves that a request is the source's. It is never printed.
@@ -78,6 +99,8 @@ struct RawSource {
     key_variable: Option<String>,
     key_file: Option<String>,
     window_days: Option<u32>,
+    public_url: Option<String>,
+    hmac: Option<HmacScheme>,
 }
 
 impl Sources {
@@ -136,18 +159,42 @@ impl Sources {
                     return Err(bad(at("key"), reason.to_owned()));
                 }
             };
-            let key = Secret(key.trim().as_bytes().to_vec());
-            if key.0.len() < 8 {
+            let keys: Vec<Secret> = key
+                .split_whitespace()
+                .map(|key| Secret(key.as_bytes().to_vec()))
+                .collect();
+            if keys.is_empty() || keys.iter().any(|key| key.0.len() < 8) {
                 return Err(bad(at("key"), "has fewer than 8 characters".to_owned()));
             }
-            if sources
-                .iter()
-                .any(|known| known.protocol == raw.protocol && known.key.0 == key.0)
-            {
+            let is_known = |source: &Source| {
+                source.protocol == raw.protocol
+                    && source.keys.iter().any(|known| keys.iter().any(|key| key.0 == known.0))
+            };
+            if sources.iter().any(is_known) {
                 return Err(bad(at("key"), "is another source's too".to_owned()));
             }
-            // Longer than any known client tries again.
-            let days = raw.window_days.unwrap_or(2);
+            if (raw.protocol == Protocol::Hubspot) != raw.public_url.is_some() {
+                let reason = "belongs to protocol hubspot, which signs the address that it knows";
+                return Err(bad(at("public_url"), reason.to_owned()));
+            }
+            if (raw.protocol == Protocol::Hmac) != raw.hmac.is_some() {
+                return Err(bad(
+                    at("hmac"),
+                    "belongs to protocol hmac and says how it signs".to_owned(),
+                ));
+            }
+            if raw.hmac.as_ref().is_some_and(|hmac| !hmac.signed.contains("{body}")) {
+                return Err(bad(
+                    at("hmac.signed"),
+                    "has no {body}: anybody could change it".to_owned(),
+                ));
+            }
+            // Longer than any known client tries again; vendors send webhooks again for days, by hand for weeks.
+            let usual = match raw.protocol {
+                Protocol::Segment | Protocol::Records | Protocol::CloudEvents => 2,
+                _ => 35,
+            };
+            let days = raw.window_days.unwrap_or(usual);
             if !(1..=400).contains(&days) {
                 return Err(bad(at("window_days"), format!("{days} is not between 1 and 400")));
             }
@@ -155,7 +202,9 @@ impl Sources {
             sources.push(Source {
                 name: raw.name,
                 protocol: raw.protocol,
-                key,
+                public_url: raw.public_url,
+                hmac: raw.hmac,
+                keys,
             });
         }
         let limits = limits(raw.intake, defaults.intake, window_days);
@@ -177,11 +226,18 @@ impl Sources {
     pub fn by_key(&self, protocol: Protocol, key: &[u8]) -> Option<&Source> {
         let mut found = None;
         for source in self.sources.iter().filter(|source| source.protocol == protocol) {
-            if bool::from(source.key.0.ct_eq(key)) {
-                found = Some(source);
+            for known in &source.keys {
+                if bool::from(known.0.ct_eq(key)) {
+                    found = Some(source);
+                }
             }
         }
         found
+    }
+
+    /// The source of that name.
+    pub fn by_name(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
     }
 }
 
@@ -257,6 +313,18 @@ mod tests {
         for (text, expected) in [
             (format!("{WEB}colour = 1"), "unknown field `colour`"),
             (format!("{WEB}{WEB}"), "source \"web\": name: stands there twice"),
+            (
+                WEB.replace("segment", "hubspot"),
+                "public_url: belongs to protocol hubspot",
+            ),
+            (WEB.replace("segment", "hmac"), "hmac: belongs to protocol hmac"),
+            (
+                format!(
+                    "{}[source.hmac]\nheader = 'x'\nsigned = 'x'",
+                    WEB.replace("segment", "hmac")
+                ),
+                "hmac.signed: has no {body}",
+            ),
             (WEB.replace("'web'", "'Web'"), "source \"Web\": name"),
             (
                 WEB.replace("WEB_KEY", "NO_KEY"),

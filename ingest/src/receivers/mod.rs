@@ -9,6 +9,7 @@ mod parsed;
 mod records;
 mod routes;
 mod segment;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::{IngestError, Sources};
 
 pub use counts::SourceCounts;
 pub use routes::router;
+pub(crate) use webhooks::HmacScheme;
 
 /// Bytes of bodies that may be in memory at once: more is asked to come again.
 const BODIES_BYTES: usize = 256 << 20;

@@ -25,6 +25,7 @@ use super::{
     parsed::{Parsed, Received},
     records,
     segment::{self, Call},
+    webhooks::webhook,
 };
 use crate::{Protocol, Source, file::hex};
 
@@ -38,6 +39,7 @@ pub fn router(receivers: Arc<Receivers>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/v1/records/{kind}", post(record_lines))
         .route("/v1/cloudevents", post(cloud_events_post))
+        .route("/v1/webhooks/{name}", post(webhook))
         .merge(browsers)
         .with_state(receivers)
 }
@@ -188,7 +190,7 @@ async fn cloud_events_post(
 
 impl Receivers {
     /// Reads what a source sent and makes it durable.
-    async fn land(
+    pub(super) async fn land(
         &self,
         source: &Source,
         text: &Text,
@@ -207,7 +209,11 @@ impl Receivers {
         Ok(self.intake.append(parsed.parts, text.text.len()).await?)
     }
 
-    fn count<E: std::borrow::Borrow<Refusal>>(&self, source: Option<&Source>, answered: &Result<Appended, E>) {
+    pub(super) fn count<E: std::borrow::Borrow<Refusal>>(
+        &self,
+        source: Option<&Source>,
+        answered: &Result<Appended, E>,
+    ) {
         let name = source.map_or("", |source| source.name.as_str());
         match answered {
             Ok(appended) => self.counts.landed(name, appended, self.clock.now()),

@@ -70,6 +70,8 @@ pub enum Kind {
     ReportedValues,
     /// What users did in the product or on the site, as event receivers get it.
     ProductEvents,
+    /// What vendors told us, as they told it: whatever is made of it can be made again.
+    VendorEvents,
     /// MRR by customer as a month was closed. Written by closing, never imported.
     MonthCloses,
 }
@@ -113,7 +115,7 @@ pub const SYSTEM_COLUMNS: &[Column] = &[
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Customers,
         Self::Subscriptions,
         Self::Orders,
@@ -125,6 +127,7 @@ impl Kind {
         Self::Payments,
         Self::ReportedValues,
         Self::ProductEvents,
+        Self::VendorEvents,
         Self::MonthCloses,
     ];
 
@@ -142,6 +145,7 @@ impl Kind {
             Self::Payments => "payments",
             Self::ReportedValues => "reported_values",
             Self::ProductEvents => "product_events",
+            Self::VendorEvents => "vendor_events",
             Self::MonthCloses => "month_closes",
         }
     }
@@ -315,6 +319,16 @@ impl Kind {
                     ]
                 }
             }
+            Self::VendorEvents => {
+                const {
+                    &[
+                        column("event_type", Text, false),
+                        column("object_id", Text, false),
+                        column("happened_at", Instant, true),
+                        column("payload", Text, true),
+                    ]
+                }
+            }
             Self::MonthCloses => {
                 const {
                     &[
@@ -373,7 +387,7 @@ impl Kind {
             Self::InvoiceLines => "issued_at",
             Self::Payments => "paid_at",
             Self::ReportedValues => "reported_on",
-            Self::ProductEvents => "happened_at",
+            Self::ProductEvents | Self::VendorEvents => "happened_at",
             Self::MonthCloses => "boundary_at",
         }
     }
