@@ -33,6 +33,9 @@ pub enum IngestError {
         /// What is wrong.
         reason: String,
     },
+    /// A vendor could not be read; see the inner error for whether a retry helps. What was read before is durable.
+    #[error(transparent)]
+    Connector(#[from] crate::ConnectorError),
     /// The home could not take it; see the inner error for whether a retry helps.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,6 +1,7 @@
 //! Files and pushed events into records: formats, mapping, conversion, receivers, and the dead letters of what did not fit.
 #![deny(missing_docs)]
 
+mod connectors;
 mod convert;
 mod error;
 mod file;
@@ -13,9 +14,10 @@ mod replay;
 mod rows;
 mod sources;
 
+pub use connectors::{ConnectorError, SyncReport, check, sync};
 pub use error::IngestError;
 pub use import::{ImportReport, ImportRequest, Progress, import_file};
 pub use mapping::Mapping;
 pub use receivers::{Receivers, SourceCounts, router};
 pub use replay::{ReplayReport, list_dead_letters, replay_dead_letters};
-pub use sources::{Protocol, SOURCES_FILE, Source, Sources};
+pub use sources::{Connection, Protocol, SOURCES_FILE, Source, Sources};

@@ -1,4 +1,4 @@
-//! Who may send events: `sources.toml` in the home, checked as a whole before anything listens.
+//! Who sends events and who is asked for them: `sources.toml` in the home, checked as a whole before anything begins.
 
 use std::{collections::HashMap, path::Path};
 
@@ -65,10 +65,30 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// A source that is asked.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Its name: in the `source` column of every row.
+    pub name: String,
+    /// Another address than the vendor's, for tests and proxies.
+    pub(crate) base_url: Option<String>,
+    /// How often it is asked while a home is served, in seconds.
+    pub every_secs: u32,
+    key: Secret,
+}
+
+impl Connection {
+    /// What proves to the vendor who asks.
+    pub(crate) fn key(&self) -> String {
+        String::from_utf8_lossy(&self.key.0).into_owned()
+    }
+}
+
 /// The sources of a home, and the limits of what they send together.
 #[derive(Debug, Clone)]
 pub struct Sources {
     sources: Vec<Source>,
+    connections: Vec<Connection>,
     limits: IntakeLimits,
 }
 
@@ -79,6 +99,26 @@ struct RawSources {
     intake: RawIntake,
     #[serde(default)]
     source: Vec<RawSource>,
+    #[serde(default)]
+    connection: Vec<RawConnection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConnection {
+    name: String,
+    vendor: Vendor,
+    key_variable: Option<String>,
+    key_file: Option<String>,
+    base_url: Option<String>,
+    every_secs: Option<u32>,
+}
+
+/// Whom a connection asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Vendor {
+    Stripe,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -132,33 +172,27 @@ impl Sources {
         let defaults: RawSources =
             toml::from_str(DEFAULTS).map_err(|error| bad("defaults.toml".to_owned(), error.to_string()))?;
         let raw: RawSources = toml::from_str(text).map_err(|error| bad(place.to_owned(), error.to_string()))?;
+        let key = |name: &Option<String>, file: &Option<String>| match (name, file) {
+            (Some(name), None) => {
+                variable(name).ok_or_else(|| ("key_variable", format!("the environment has no {name}")))
+            }
+            (None, Some(name)) => read(name).map_err(|error| ("key_file", format!("{name} cannot be read: {error}"))),
+            _ => {
+                let reason = "say one of key_variable (the environment) and key_file (a file in the home)";
+                Err(("key", reason.to_owned()))
+            }
+        };
         let mut sources: Vec<Source> = Vec::new();
         let mut window_days = HashMap::new();
         for raw in raw.source {
             let at = |field: &str| format!("{place}: source {:?}: {field}", raw.name);
-            let well_named = (1..=40).contains(&raw.name.len())
-                && raw
-                    .name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-');
-            if !well_named {
-                return Err(bad(at("name"), "is not 1 to 40 of a-z, 0-9, _ and -".to_owned()));
+            if !well_named(&raw.name) {
+                return Err(bad(at("name"), NAMES.to_owned()));
             }
             if sources.iter().any(|known| known.name == raw.name) {
                 return Err(bad(at("name"), "stands there twice".to_owned()));
             }
-            let key = match (&raw.key_variable, &raw.key_file) {
-                (Some(name), None) => {
-                    variable(name).ok_or_else(|| bad(at("key_variable"), format!("the environment has no {name}")))?
-                }
-                (None, Some(name)) => {
-                    read(name).map_err(|error| bad(at("key_file"), format!("{name} cannot be read: {error}")))?
-                }
-                _ => {
-                    let reason = "say one of key_variable (the environment) and key_file (a file in the home)";
-                    return Err(bad(at("key"), reason.to_owned()));
-                }
-            };
+            let key = key(&raw.key_variable, &raw.key_file).map_err(|(field, reason)| bad(at(field), reason))?;
             let keys: Vec<Secret> = key
                 .split_whitespace()
                 .map(|key| Secret(key.as_bytes().to_vec()))
@@ -207,9 +241,40 @@ impl Sources {
                 keys,
             });
         }
+        let mut connections: Vec<Connection> = Vec::new();
+        for raw in raw.connection {
+            let at = |field: &str| format!("{place}: connection {:?}: {field}", raw.name);
+            if !well_named(&raw.name) {
+                return Err(bad(at("name"), NAMES.to_owned()));
+            }
+            // What is made of a webhook and of an answer are different rows: they must not pass for one another.
+            if window_days.contains_key(&raw.name) {
+                return Err(bad(at("name"), "stands there twice".to_owned()));
+            }
+            let key = key(&raw.key_variable, &raw.key_file).map_err(|(field, reason)| bad(at(field), reason))?;
+            let every_secs = raw.every_secs.unwrap_or(300);
+            if !(10..=86_400).contains(&every_secs) {
+                return Err(bad(
+                    at("every_secs"),
+                    format!("{every_secs} is not between 10 and 86400"),
+                ));
+            }
+            let Vendor::Stripe = raw.vendor;
+            window_days.insert(raw.name.clone(), 35);
+            connections.push(Connection {
+                name: raw.name,
+                base_url: raw.base_url,
+                every_secs,
+                key: Secret(key.trim().as_bytes().to_vec()),
+            });
+        }
         let limits = limits(raw.intake, defaults.intake, window_days);
         let limits = limits.map_err(|(field, reason)| bad(format!("{place}: intake: {field}"), reason))?;
-        Ok(Self { sources, limits })
+        Ok(Self {
+            sources,
+            connections,
+            limits,
+        })
     }
 
     /// The limits of what they send together.
@@ -217,7 +282,12 @@ impl Sources {
         &self.limits
     }
 
-    /// All of them.
+    /// The sources that are asked.
+    pub fn connections(&self) -> &[Connection] {
+        &self.connections
+    }
+
+    /// The sources that push.
     pub fn all(&self) -> &[Source] {
         &self.sources
     }
@@ -239,6 +309,13 @@ impl Sources {
     pub fn by_name(&self, name: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.name == name)
     }
+}
+
+const NAMES: &str = "is not 1 to 40 of a-z, 0-9, _ and -";
+
+fn well_named(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+    (1..=40).contains(&name.len()) && name.bytes().all(plain)
 }
 
 fn limits(

@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
     let kind = Kind::parse(&arguments.kind)?;
     anyhow::ensure!(
-        kind != Kind::MonthCloses,
+        kind.is_from_outside(),
         "month_closes are written by `atalaya close`, not imported"
     );
     let mapping = match &arguments.mapping {

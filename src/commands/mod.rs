@@ -15,6 +15,7 @@ mod restatements;
 mod serve;
 mod sources;
 mod sql;
+mod sync;
 mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -74,6 +75,8 @@ pub(crate) enum Command {
     Serve(serve::Arguments),
     /// Lists the sources that push events: what came, what was refused, when last.
     Sources(sources::Arguments),
+    /// Reads what is new at sources that are asked: Stripe.
+    Sync(sync::Arguments),
     /// Watches the rules and delivers alerts.
     Alerts(alerts::Arguments),
     /// Fills a home with the demo company, or stages an incident in it.
@@ -141,6 +144,7 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::Report(arguments) => report::run(arguments, context, console).await,
         Command::Serve(arguments) => serve::run(arguments, context, console).await,
         Command::Sources(arguments) => sources::run(arguments, context, console).await,
+        Command::Sync(arguments) => sync::run(arguments, context, console).await,
         Command::Alerts(arguments) => alerts::run(arguments, context, console).await,
         Command::Demo(arguments) => demo::run(arguments, context, console).await,
     }

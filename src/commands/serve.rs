@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use atalaya_ingest::{Receivers, SOURCES_FILE, router};
+use atalaya_ingest::{Connection, Receivers, SOURCES_FILE, Sources, router, sync};
 use atalaya_metrics::Evaluator;
 use atalaya_server::Server;
 use atalaya_sql::verify;
@@ -88,18 +88,23 @@ async fn take_events(
     context: &mut Context,
     home: &Home,
 ) -> anyhow::Result<Option<(TcpListener, axum::Router)>> {
-    if arguments.receive.is_none() && !home.has_log()? {
+    let sources = context.sources(home)?;
+    let connections = sources.as_ref().map_or(&[][..], Sources::connections);
+    if arguments.receive.is_none() && connections.is_empty() && !home.has_log()? {
         return Ok(None);
     }
-    let sources = match arguments.receive {
-        Some(_) => context.sources(home)?,
-        None => None,
-    };
     let limits = sources.as_ref().map(|sources| sources.limits().clone());
     let owner = context.own(home)?;
     let intake = Arc::new(context.open_intake(home, owner, limits.unwrap_or_default()).await?);
     tokio::spawn(flush_when_due(Arc::clone(&intake), context.clone()));
     context.intake = Some(Arc::clone(&intake));
+    for connection in connections {
+        tokio::spawn(ask_again_and_again(
+            connection.clone(),
+            Arc::clone(&intake),
+            context.clone(),
+        ));
+    }
     let Some(address) = arguments.receive else {
         return Ok(None);
     };
@@ -115,6 +120,29 @@ async fn take_events(
         .await
         .map_err(|error| anyhow::anyhow!("cannot listen on {address}: {error}"))?;
     Ok(Some((listener, router(receivers))))
+}
+
+/// Asks a source for what is new, as often as it says. A failure is told, and what was read before it stays.
+async fn ask_again_and_again(connection: Connection, intake: Arc<Intake>, context: Context) {
+    let mut ticker = tokio::time::interval(Duration::from_secs(u64::from(connection.every_secs)));
+    ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticker.tick().await;
+        let done = async {
+            let home = context.home()?;
+            let report = sync(&home, &intake, &connection, &context.clock, &|_| {}).await?;
+            tracing::info!(
+                "{}: {} rows new, {} dead letters",
+                connection.name,
+                report.rows,
+                report.dead_letters
+            );
+            anyhow::Ok(())
+        };
+        if let Err(error) = done.await {
+            tracing::warn!("{}: {error:#}", connection.name);
+        }
+    }
 }
 
 /// Moves rows from the log into the tables when there are many or they are old. A failure is told and tried again: until

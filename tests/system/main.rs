@@ -29,3 +29,4 @@ mod power_loss;
 mod random_companies;
 mod receivers;
 mod recognition;
+mod stripe;

@@ -465,7 +465,8 @@ encoding = "base64"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_land_once_and_only_when_they_are_the_vendors() {
-    let home = Home::new();
+    let mut home = Home::new();
+    home.now = Some("2026-03-01T10:00:00Z".to_owned());
     std::fs::create_dir_all(home.path()).unwrap();
     std::fs::write(home.path().join("home.toml"), "").unwrap();
     std::fs::write(home.path().join("sources.toml"), VENDORS).unwrap();
@@ -483,7 +484,7 @@ async fn webhooks_land_once_and_only_when_they_are_the_vendors() {
                 request.header(header, value)
             })
     };
-    let now = chrono::Utc::now().timestamp();
+    let now = 1_772_359_200;
     let stripe = |secret: &str, at: i64, body: &str| {
         let signature = hmac_sha256(secret, &format!("{at}.{body}"), "hex");
         post(

@@ -1,18 +1,18 @@
-//! The client libraries of others that the receivers are tested with.
+//! What others made and we are tested with: client libraries, and a Stripe of one's own.
 
 use std::{path::PathBuf, process::Command};
 
 use crate::step::{has, install_packages, run, step, tools};
 
 const NODE: [&str; 2] = ["@segment/analytics-node@3.1.0", "@rudderstack/rudder-sdk-node@3.0.13"];
-const PYTHON: &str = "segment-analytics-python==2.4.0";
+const PYTHON: [&str; 2] = ["segment-analytics-python==2.4.0", "localstripe==1.15.10"];
 
 /// Makes sure that they are there; returns their folder.
 pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
     let dir = tools().join("clients");
     // Written last: what a broken fetch left behind is fetched again.
     let done = dir.join("fetched");
-    let wanted = format!("{} {PYTHON}", NODE.join(" "));
+    let wanted = [&NODE[..], &PYTHON].concat().join(" ");
     if std::fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
         return Ok(dir);
     }
@@ -26,7 +26,7 @@ pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
     }
     step(
         "fetch client libraries",
-        "Segment's and RudderStack's own are pointed at the receivers",
+        "Segment's and RudderStack's own are pointed at the receivers, and the connector at a local Stripe",
         || {
             std::fs::create_dir_all(&dir)?;
             std::fs::write(dir.join("package.json"), "{\"private\": true}\n")?;
@@ -35,7 +35,9 @@ pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
                 .arg(&dir)
                 .args(NODE))?;
             run(Command::new("python3").args(["-m", "venv"]).arg(dir.join("python")))?;
-            run(Command::new(dir.join("python/bin/pip")).args(["install", "--quiet", PYTHON]))?;
+            run(Command::new(dir.join("python/bin/pip"))
+                .args(["install", "--quiet"])
+                .args(PYTHON))?;
             std::fs::write(&done, wanted)?;
             Ok(())
         },

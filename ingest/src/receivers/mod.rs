@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use crate::{IngestError, Sources};
 
 pub use counts::SourceCounts;
+pub(crate) use fields::Fault;
 pub use routes::router;
 pub(crate) use webhooks::HmacScheme;
 

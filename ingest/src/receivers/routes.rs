@@ -124,8 +124,7 @@ async fn record_lines(
         let source = known.ok_or_else(Refusal::unknown_key)?;
         let kind = Kind::parse(&kind)
             .ok()
-            // The books are written by closing a month.
-            .filter(|kind| *kind != Kind::MonthCloses)
+            .filter(|kind| kind.is_from_outside())
             .ok_or_else(|| Refusal::Never(StatusCode::NOT_FOUND, format!("{kind:?} is no kind of record")))?;
         let text = body::read(&headers, body, &receivers.room).await?;
         let once = headers.get("idempotency-key").and_then(|value| value.to_str().ok());

@@ -72,6 +72,8 @@ pub enum Kind {
     ProductEvents,
     /// What vendors told us, as they told it: whatever is made of it can be made again.
     VendorEvents,
+    /// How far sources were read, written with what was read.
+    SyncPositions,
     /// MRR by customer as a month was closed. Written by closing, never imported.
     MonthCloses,
 }
@@ -114,8 +116,13 @@ pub const SYSTEM_COLUMNS: &[Column] = &[
 ];
 
 impl Kind {
+    /// Whether records of it come from outside; the others are Atalaya's own bookkeeping.
+    pub fn is_from_outside(self) -> bool {
+        !matches!(self, Self::MonthCloses | Self::SyncPositions)
+    }
+
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Customers,
         Self::Subscriptions,
         Self::Orders,
@@ -128,6 +135,7 @@ impl Kind {
         Self::ReportedValues,
         Self::ProductEvents,
         Self::VendorEvents,
+        Self::SyncPositions,
         Self::MonthCloses,
     ];
 
@@ -146,6 +154,7 @@ impl Kind {
             Self::ReportedValues => "reported_values",
             Self::ProductEvents => "product_events",
             Self::VendorEvents => "vendor_events",
+            Self::SyncPositions => "sync_positions",
             Self::MonthCloses => "month_closes",
         }
     }
@@ -329,6 +338,7 @@ impl Kind {
                     ]
                 }
             }
+            Self::SyncPositions => const { &[column("position", Text, true), column("read_at", Instant, true)] },
             Self::MonthCloses => {
                 const {
                     &[
@@ -388,6 +398,7 @@ impl Kind {
             Self::Payments => "paid_at",
             Self::ReportedValues => "reported_on",
             Self::ProductEvents | Self::VendorEvents => "happened_at",
+            Self::SyncPositions => "read_at",
             Self::MonthCloses => "boundary_at",
         }
     }

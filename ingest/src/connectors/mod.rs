@@ -1,0 +1,156 @@
+//! Sources that are asked: what they answer becomes records, and how far they were read is logged with it in one frame, so
+//! that it can be neither ahead of the records nor behind them.
+
+mod http;
+mod position;
+pub(crate) mod stripe;
+mod sync;
+
+use std::{collections::HashMap, path::Path};
+
+use atalaya_model::Kind;
+use atalaya_store::{DeadLetter, Part, Row};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::{Mapping, plan::Plan, receivers::Fault};
+
+pub use http::ConnectorError;
+pub use sync::{SyncReport, check, sync};
+
+/// A record as a connector's mapping makes it: the columns of a kind, as text of the canonical form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) kind: Kind,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl Record {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            fields: Vec::new(),
+        }
+    }
+
+    /// Gives a column its value; of two the last counts.
+    pub(crate) fn set(&mut self, column: &'static str, value: impl Into<String>) {
+        self.fields.retain(|(known, _)| *known != column);
+        self.fields.push((column, value.into()));
+    }
+
+    /// Gives columns that have none yet their values.
+    pub(crate) fn extend(&mut self, fields: &[(&'static str, String)]) {
+        for (column, value) in fields {
+            if self.get(column).is_none() {
+                self.fields.push((column, value.clone()));
+            }
+        }
+    }
+
+    /// A column's value.
+    pub(crate) fn get(&self, column: &str) -> Option<&str> {
+        self.fields
+            .iter()
+            .find(|(known, _)| *known == column)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// One object of a vendor: as it came, and what it was made into.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    /// Its identity among what the vendor told.
+    pub(crate) key: String,
+    pub(crate) event_type: String,
+    pub(crate) object_id: Option<String>,
+    pub(crate) happened_at: DateTime<Utc>,
+    pub(crate) payload: String,
+    pub(crate) records: Result<Vec<Record>, Fault>,
+}
+
+/// Checks records like a file's rows and puts them together with the raw objects and the dead letters.
+pub(crate) fn parts(source: &str, vendor: &str, zone: Tz, now: DateTime<Utc>, objects: Vec<Mapped>) -> Vec<Part> {
+    let place = format!("{vendor}:{source}");
+    let mut plans: HashMap<(Kind, Vec<String>), Result<Plan, String>> = HashMap::new();
+    let mut rows: Vec<(Kind, Vec<Row>)> = Vec::new();
+    let mut letters = Vec::new();
+    let mut keep = |kind: Kind, row: Row| match rows.iter_mut().find(|(known, _)| *known == kind) {
+        Some((_, rows)) => rows.push(row),
+        None => rows.push((kind, vec![row])),
+    };
+    for (number, object) in (1..).zip(objects) {
+        let mut bury = |kind: &str, fault: Fault| {
+            letters.push(DeadLetter {
+                id: format!("{place}:{}", object.key),
+                state: "dead".to_owned(),
+                kind: kind.to_owned(),
+                file: place.clone(),
+                line: number,
+                column: fault.field,
+                reason: fault.reason,
+                row: object.payload.clone(),
+                mapping: String::new(),
+                landed_at: now,
+                arrival_seq: 0,
+            });
+        };
+        match &object.records {
+            Err(fault) => bury(Kind::VendorEvents.name(), fault.clone()),
+            Ok(records) => {
+                for record in records {
+                    let columns: Vec<String> = record.fields.iter().map(|(column, _)| (*column).to_owned()).collect();
+                    let cells: Vec<Option<String>> =
+                        record.fields.iter().map(|(_, value)| Some(value.clone())).collect();
+                    let plan = plans
+                        .entry((record.kind, columns))
+                        .or_insert_with_key(|(kind, columns)| {
+                            let plan = Plan::new(Path::new(&place), *kind, &Mapping::default(), columns, zone, now);
+                            plan.map_err(|error| error.to_string())
+                        });
+                    let row = match plan {
+                        Ok(plan) => plan
+                            .land(&cells)
+                            .map_err(|fault| Fault::of(&fault.column, fault.reason)),
+                        Err(reason) => Err(Fault::of("", reason)),
+                    };
+                    match row {
+                        Ok(row) => keep(
+                            record.kind,
+                            Row {
+                                source: Some(source.to_owned()),
+                                ..row
+                            },
+                        ),
+                        Err(fault) => bury(record.kind.name(), fault),
+                    }
+                }
+            }
+        }
+        keep(Kind::VendorEvents, raw(source, object));
+    }
+    let rows = rows
+        .into_iter()
+        .map(|(kind, rows)| Part::Rows { kind, rows, once: true });
+    let letters = (!letters.is_empty()).then_some(Part::Letters(letters));
+    rows.chain(letters).collect()
+}
+
+fn raw(source: &str, object: Mapped) -> Row {
+    use atalaya_store::Value;
+    Row {
+        values: vec![
+            Some(Value::Text(object.event_type)),
+            object.object_id.map(Value::Text),
+            Some(Value::Instant(object.happened_at)),
+            Some(Value::Text(object.payload)),
+        ],
+        record_key: Some(object.key),
+        record_version: 0,
+        operation: "upsert".to_owned(),
+        occurred_at: object.happened_at,
+        recorded_at: None,
+        source: Some(source.to_owned()),
+        extra: None,
+    }
+}

@@ -1,0 +1,137 @@
+//! What Stripe leaves out of an object, asked for before the object is mapped.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{
+    Stripe,
+    json::{elements, text},
+};
+use crate::connectors::ConnectorError;
+
+impl Stripe {
+    /// The names of all products.
+    pub(super) async fn product_names(&self, now: DateTime<Utc>) -> Result<HashMap<String, String>, ConnectorError> {
+        let products = self.all("/v1/products", &[], now).await?;
+        let name = |product: &Value| Some((text(product, &["id"])?.to_owned(), text(product, &["name"])?.to_owned()));
+        Ok(products.iter().filter_map(name).collect())
+    }
+
+    /// Fills in lists that were cut off, tiers, refunds and discounts that were given by their ids.
+    pub(super) async fn complete(&mut self, object: &mut Value, now: DateTime<Utc>) -> Result<(), ConnectorError> {
+        let Some(id) = text(object, &["id"]).map(str::to_owned) else {
+            return Ok(());
+        };
+        match text(object, &["object"]) {
+            Some("invoice") if cut_off(object, "lines") => {
+                object["lines"] = self.all(&format!("/v1/invoices/{id}/lines"), &[], now).await?.into();
+            }
+            Some("subscription") => {
+                if cut_off(object, "items") {
+                    let query = [("subscription", id.clone())];
+                    object["items"] = self.all("/v1/subscription_items", &query, now).await?.into();
+                }
+                if elements(object, "discounts").iter().any(Value::is_string) {
+                    let query = [("expand[]", "discounts".to_owned())];
+                    let known = self.one(&format!("/v1/subscriptions/{id}"), &query, now).await?;
+                    resolve(object, elements(&known, "discounts"));
+                }
+                self.complete_prices(object, now).await?;
+            }
+            Some("price") if lacks_tiers(object) => {
+                let query = [("expand[]", "tiers".to_owned())];
+                let known = self.one(&format!("/v1/prices/{id}"), &query, now).await?;
+                object["tiers"] = known.get("tiers").cloned().unwrap_or_default();
+            }
+            Some("charge") if has_refunds(object) && elements(object, "refunds").is_empty() => {
+                object["refunds"] = self.all("/v1/refunds", &[("charge", id)], now).await?.into();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Tiers come with a price only when they are asked for.
+    async fn complete_prices(&mut self, subscription: &mut Value, now: DateTime<Utc>) -> Result<(), ConnectorError> {
+        let items = match subscription.get_mut("items") {
+            Some(Value::Array(items)) => items,
+            Some(Value::Object(list)) => match list.get_mut("data") {
+                Some(Value::Array(items)) => items,
+                _ => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        for item in items {
+            let Some(price) = item.get_mut("price").filter(|price| lacks_tiers(price)) else {
+                continue;
+            };
+            let Some(id) = text(price, &["id"]).map(str::to_owned) else {
+                continue;
+            };
+            if !self.prices.contains_key(&id) {
+                let query = [("expand[]", "tiers".to_owned())];
+                let known = self.one(&format!("/v1/prices/{id}"), &query, now).await?;
+                self.prices.insert(id.clone(), known);
+            }
+            if let Some(tiers) = self.prices.get(&id).and_then(|known| known.get("tiers")) {
+                price["tiers"] = tiers.clone();
+            }
+        }
+        Ok(())
+    }
+
+    async fn one(&self, path: &str, query: &[(&str, String)], now: DateTime<Utc>) -> Result<Value, ConnectorError> {
+        let text = self.api.get(path, query, now).await?;
+        serde_json::from_str(&text).map_err(|error| self.unreadable(path, &error.to_string()))
+    }
+
+    async fn all(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Value>, ConnectorError> {
+        let mut found: Vec<Value> = Vec::new();
+        loop {
+            let mut query = query.to_vec();
+            query.push(("limit", "100".to_owned()));
+            if let Some(last) = found.last().and_then(|last| text(last, &["id"])) {
+                query.push(("starting_after", last.to_owned()));
+            }
+            let (page, has_more) = self.list(path, &self.api.get(path, &query, now).await?)?;
+            let is_last = !has_more || page.is_empty();
+            found.extend(page);
+            if is_last {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+fn cut_off(object: &Value, list: &str) -> bool {
+    object.get(list).and_then(|list| list.get("has_more")?.as_bool()) == Some(true)
+}
+
+fn lacks_tiers(price: &Value) -> bool {
+    text(price, &["billing_scheme"]) == Some("tiered") && elements(price, "tiers").is_empty()
+}
+
+fn has_refunds(charge: &Value) -> bool {
+    charge
+        .get("amount_refunded")
+        .and_then(Value::as_i64)
+        .is_some_and(|amount| amount > 0)
+}
+
+/// Puts known discounts in the place of their ids; one that is not known stays an id, and is told as a fault.
+fn resolve(subscription: &mut Value, known: &[Value]) {
+    if let Some(discounts) = subscription.get_mut("discounts").and_then(Value::as_array_mut) {
+        for discount in discounts {
+            if let Some(found) = known.iter().find(|found| text(found, &["id"]) == discount.as_str()) {
+                *discount = found.clone();
+            }
+        }
+    }
+}

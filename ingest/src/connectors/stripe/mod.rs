@@ -1,0 +1,294 @@
+//! Stripe. Objects have no time of change, so: everything is listed once, then events tell what changed since. Events are
+//! kept for 30 days; after a longer gap everything is listed again, and states hold from the end of what was known.
+
+mod complete;
+mod invoice;
+mod json;
+mod map;
+mod payment;
+mod subscription;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{ConnectorError, Mapped, http::Api};
+use crate::Connection;
+use json::text;
+
+/// The version of the interface whose answers are expected: the account's own would change them.
+const VERSION: &str = "2024-06-20";
+const DEFAULT_URL: &str = "https://api.stripe.com";
+/// Events of the last moments may appear late: they are asked for again, and those that were there are passed over.
+const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+/// How long Stripe keeps events, less a day.
+const EVENTS_KEPT: TimeDelta = TimeDelta::days(29);
+/// Events read at a time: they are put into their order in memory.
+const MOST_EVENTS: usize = 2_000;
+/// The longest span of time asked for at once.
+const LONGEST_SPAN_SECS: i64 = 7 * 24 * 3600;
+
+/// What is listed, in an order in which customers come before what they have.
+const LISTS: [(&str, &[&str]); 5] = [
+    ("customers", &[]),
+    ("subscriptions", &[]),
+    ("invoices", &[]),
+    ("charges", &[]),
+    ("refunds", &["data.charge"]),
+];
+
+/// How far Stripe was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Position {
+    /// Listing: the list, the last object of it, when listing began, and until when events had told everything.
+    Lists {
+        list: String,
+        after: Option<String>,
+        began_at: i64,
+        known_until: Option<i64>,
+    },
+    /// Everything until this second is there; how long a span was asked for last.
+    Events { until: i64, span_secs: i64 },
+}
+
+/// A page of objects and the position behind it.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) objects: Vec<Mapped>,
+    pub(super) position: String,
+    pub(super) bytes: usize,
+    pub(super) is_last: bool,
+}
+
+/// A Stripe account.
+#[derive(Debug)]
+pub(super) struct Stripe {
+    api: Api,
+    zone: Tz,
+    /// Names of products by their ids, asked for once.
+    products: HashMap<String, String>,
+    /// Tiered prices that subscriptions name, as they were asked for.
+    prices: HashMap<String, Value>,
+}
+
+impl Stripe {
+    pub(super) fn new(connection: &Connection, zone: Tz) -> Result<Self, ConnectorError> {
+        let mut headers = HeaderMap::new();
+        let bad = |reason: &str| ConnectorError::Refused {
+            vendor: "stripe",
+            asked: "its key".to_owned(),
+            reason: reason.to_owned(),
+        };
+        let mut key = HeaderValue::try_from(format!("Bearer {}", connection.key()))
+            .map_err(|_| bad("it holds letters that no header can have"))?;
+        key.set_sensitive(true);
+        headers.insert(reqwest::header::AUTHORIZATION, key);
+        headers.insert(
+            HeaderName::from_static("stripe-version"),
+            HeaderValue::from_static(VERSION),
+        );
+        let base_url = connection.base_url.as_deref().unwrap_or(DEFAULT_URL);
+        Ok(Self {
+            api: Api::new("stripe", base_url, headers)?,
+            zone,
+            products: HashMap::new(),
+            prices: HashMap::new(),
+        })
+    }
+
+    /// Asks for one event: the least that a key must be allowed to read.
+    pub(super) async fn check(&self, now: DateTime<Utc>) -> Result<String, ConnectorError> {
+        let query = [("limit", "1".to_owned())];
+        let text = self.api.get("/v1/events", &query, now).await?;
+        self.list("/v1/events", &text)?;
+        Ok(format!("stripe answers, version {VERSION}"))
+    }
+
+    /// The next page behind a position.
+    pub(super) async fn read(&mut self, position: Option<&str>, now: DateTime<Utc>) -> Result<Page, ConnectorError> {
+        if self.products.is_empty() {
+            self.products = self.product_names(now).await?;
+        }
+        let first = || Position::Lists {
+            list: LISTS[0].0.to_owned(),
+            after: None,
+            began_at: now.timestamp(),
+            known_until: None,
+        };
+        let position = match position {
+            None => first(),
+            Some(text) => serde_json::from_str(text).map_err(|error| ConnectorError::Unreadable {
+                vendor: "stripe",
+                asked: "the position it was read to".to_owned(),
+                reason: error.to_string(),
+            })?,
+        };
+        match position {
+            Position::Events { until, .. } if now.timestamp() - until > EVENTS_KEPT.num_seconds() => {
+                let again = Position::Lists {
+                    list: LISTS[0].0.to_owned(),
+                    after: None,
+                    began_at: now.timestamp(),
+                    known_until: Some(until),
+                };
+                self.read_list(again, now).await
+            }
+            Position::Events { until, span_secs } => self.read_events(until, span_secs, now).await,
+            listing => self.read_list(listing, now).await,
+        }
+    }
+
+    async fn read_list(&mut self, position: Position, now: DateTime<Utc>) -> Result<Page, ConnectorError> {
+        let Position::Lists {
+            list,
+            after,
+            began_at,
+            known_until,
+        } = position
+        else {
+            return Err(self.unreadable("a list", "the position is none of a list"));
+        };
+        let at = LISTS.iter().position(|(name, _)| *name == list).unwrap_or(0);
+        let (name, expand) = LISTS[at];
+        let path = format!("/v1/{name}");
+        let mut query = vec![("limit", "100".to_owned())];
+        query.extend(after.map(|id| ("starting_after", id)));
+        query.extend(expand.iter().map(|field| ("expand[]", (*field).to_owned())));
+        if name == "subscriptions" {
+            query.push(("status", "all".to_owned()));
+        }
+        let text = self.api.get(&path, &query, now).await?;
+        let (mut objects, has_more) = self.list(&path, &text)?;
+        for object in &mut objects {
+            self.complete(object, now).await?;
+        }
+        let last = objects.last().and_then(|object| text_of(object, "id"));
+        let next = match (has_more, last, LISTS.get(at + 1)) {
+            (true, Some(last), _) => Position::Lists {
+                list,
+                after: Some(last),
+                began_at,
+                known_until,
+            },
+            (_, _, Some((name, _))) => Position::Lists {
+                list: (*name).to_owned(),
+                after: None,
+                began_at,
+                known_until,
+            },
+            // Events from the moment on when listing began: what changed while it went on is in them.
+            (_, _, None) => Position::Events {
+                until: began_at - OVERLAP.num_seconds(),
+                span_secs: LONGEST_SPAN_SECS,
+            },
+        };
+        let known_until = known_until.and_then(|secs| DateTime::from_timestamp(secs, 0));
+        let mut mapped = Vec::new();
+        for object in &objects {
+            mapped.extend(map::listed(object, began_at, known_until, now, self.zone));
+        }
+        self.page(mapped, &next, text.len(), false)
+    }
+
+    /// The events of a span of time, oldest first. Stripe gives the newest first, so a span is read as a whole; one with too
+    /// many events is made shorter.
+    async fn read_events(&mut self, until: i64, span_secs: i64, now: DateTime<Utc>) -> Result<Page, ConnectorError> {
+        let from = until - OVERLAP.num_seconds();
+        let mut span = span_secs.clamp(1, LONGEST_SPAN_SECS);
+        loop {
+            let to = (until + span).min(now.timestamp());
+            let mut events: Vec<Value> = Vec::new();
+            let mut bytes = 0;
+            let mut after: Option<String> = None;
+            let mut has_more = true;
+            while has_more && (events.len() < MOST_EVENTS || span == 1) {
+                let mut query = vec![
+                    ("limit", "100".to_owned()),
+                    ("created[gte]", from.to_string()),
+                    ("created[lt]", to.to_string()),
+                ];
+                query.extend(after.take().map(|id| ("starting_after", id)));
+                let text = self.api.get("/v1/events", &query, now).await?;
+                let (page, more) = self.list("/v1/events", &text)?;
+                after = page.last().and_then(|event| text_of(event, "id"));
+                has_more = more && after.is_some();
+                bytes += text.len();
+                events.extend(page);
+            }
+            if has_more {
+                span = (span / 8).max(1);
+                continue;
+            }
+            events.reverse();
+            // Within one second the order of the list is all there is; a stable sort keeps it where kinds are alike.
+            events.sort_by_key(|event| (json::number(event, &["created"]), map::rank(event)));
+            let is_last = to >= now.timestamp();
+            let next = Position::Events {
+                until: to,
+                span_secs: (span * 2).min(LONGEST_SPAN_SECS),
+            };
+            for event in &mut events {
+                if let Some(object) = event.pointer_mut("/data/object") {
+                    self.complete(object, now).await?;
+                }
+            }
+            let mapped = events.iter().map(|event| map::event(event, self.zone)).collect();
+            return self.page(mapped, &next, bytes, is_last);
+        }
+    }
+
+    fn page(
+        &self,
+        mut objects: Vec<Mapped>,
+        next: &Position,
+        bytes: usize,
+        is_last: bool,
+    ) -> Result<Page, ConnectorError> {
+        // People know products by their names.
+        for record in objects
+            .iter_mut()
+            .filter_map(|object| object.records.as_mut().ok())
+            .flatten()
+        {
+            let name = record.get("product").and_then(|id| self.products.get(id)).cloned();
+            if let Some(name) = name {
+                record.set("product", name);
+            }
+        }
+        let position =
+            serde_json::to_string(next).map_err(|error| self.unreadable("a position", &error.to_string()))?;
+        Ok(Page {
+            objects,
+            position,
+            bytes,
+            is_last,
+        })
+    }
+
+    fn list(&self, path: &str, text: &str) -> Result<(Vec<Value>, bool), ConnectorError> {
+        #[derive(Deserialize)]
+        struct List {
+            data: Vec<Value>,
+            has_more: bool,
+        }
+        let list: List = serde_json::from_str(text).map_err(|error| self.unreadable(path, &error.to_string()))?;
+        Ok((list.data, list.has_more))
+    }
+
+    fn unreadable(&self, asked: &str, reason: &str) -> ConnectorError {
+        ConnectorError::Unreadable {
+            vendor: self.api.vendor,
+            asked: asked.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+fn text_of(object: &Value, name: &str) -> Option<String> {
+    text(object, &[name]).map(str::to_owned)
+}

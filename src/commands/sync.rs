@@ -1,0 +1,72 @@
+use std::sync::Arc;
+
+use atalaya_ingest::{Connection, SOURCES_FILE, check, sync};
+use clap::Args;
+
+use crate::{console::Console, context::Context};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The connection's name in `sources.toml`.
+    #[arg(required_unless_present = "all")]
+    name: Option<String>,
+    /// All connections.
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
+    /// Only asks whether they can be read.
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
+    let home = context.home()?;
+    let file = home.dir().join(SOURCES_FILE);
+    let sources = context
+        .sources(&home)?
+        .ok_or_else(|| anyhow::anyhow!("{} is missing: it names the connections", file.display()))?;
+    let wanted = |connection: &&Connection| arguments.name.as_ref().is_none_or(|name| *name == connection.name);
+    let chosen: Vec<&Connection> = sources.connections().iter().filter(wanted).collect();
+    if chosen.is_empty() {
+        let known: Vec<&str> = sources.connections().iter().map(|known| known.name.as_str()).collect();
+        anyhow::bail!(
+            "{}: no such connection; there are: {}",
+            file.display(),
+            known.join(", ")
+        );
+    }
+    if arguments.check {
+        for connection in chosen {
+            let said = check(&home, connection, context.clock.as_ref()).await?;
+            console.note(&format!("{}: {said}", connection.name));
+        }
+        return Ok(0);
+    }
+    let intake = match &context.intake {
+        Some(intake) => Arc::clone(intake),
+        None => {
+            let owner = context.own(&home)?;
+            Arc::new(context.open_intake(&home, owner, sources.limits().clone()).await?)
+        }
+    };
+    let attached = intake.attach(&home);
+    let mut failed = 0;
+    for connection in chosen {
+        let told = |report: atalaya_ingest::SyncReport| {
+            console.progress(&connection.name, report.rows, report.rows);
+        };
+        match sync(&attached, &intake, connection, &context.clock, &told).await {
+            Ok(report) => console.note(&format!(
+                "{}: {} rows new, {} known, {} dead letters, in {} pages",
+                connection.name, report.rows, report.duplicates, report.dead_letters, report.pages
+            )),
+            Err(error) => {
+                failed += 1;
+                console.note(&format!("{}: {error}", connection.name));
+            }
+        }
+    }
+    if context.intake.is_none() {
+        intake.flush().await?;
+    }
+    Ok(if failed > 0 { 2 } else { 0 })
+}
