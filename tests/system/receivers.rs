@@ -189,7 +189,7 @@ async fn events_of_three_protocols_land_in_one_table() {
     let batch = json!({"batch": [
         {"type": "track", "event": "Lesson done", "userId": "ana", "messageId": "m1", "timestamp": "2026-03-01T10:00:00Z"},
         {"type": "track", "userId": "ana", "messageId": "m2"},
-        {"type": "identify", "userId": "ana", "messageId": "m3", "traits": {"plan": "pro"}},
+        {"type": "identify", "userId": "eva", "messageId": "m3", "traits": {"plan": "pro"}},
     ]});
     assert_eq!(
         answer(sender.segment("batch", batch.to_string())).await.0,
@@ -252,7 +252,7 @@ async fn events_of_three_protocols_land_in_one_table() {
         found,
         [
             "web,m1,track,Lesson done,ana,",
-            "web,m3,identify,,ana,\"{\"\"plan\"\":\"\"pro\"\"}\"",
+            "web,m3,identify,,eva,\"{\"\"plan\"\":\"\"pro\"\"}\"",
             "web,m4,track,Clicked,,",
             "bus,/docs|7,track,doc.made,,",
             "bus,/docs|8,track,doc.made,,",
@@ -260,6 +260,29 @@ async fn events_of_three_protocols_land_in_one_table() {
     );
     let dead = home.ok(&["dead-letters", "--format", "csv"]);
     assert!(dead.contains("product_events,segment:web,2,event,is missing"), "{dead}");
+    // Who did something counts for 30 days: on the first of March and no longer than to the thirtieth.
+    let users = |from: &str, to: &str| {
+        home.ok(&[
+            "metric",
+            "active_users",
+            "--grain",
+            "day",
+            "--from",
+            from,
+            "--to",
+            to,
+            "--format",
+            "csv",
+        ])
+    };
+    let march = users("2026-02-28", "2026-04-01");
+    let counts: Vec<&str> = march
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').nth(1))
+        .collect();
+    let expected = [&["0"][..], &["1"; 30], &["0"]].concat();
+    assert_eq!(counts, expected, "{march}");
     let counted = home.ok(&["sources", "--format", "csv"]);
     let counted: Vec<String> = counted
         .lines()

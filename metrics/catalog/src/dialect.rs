@@ -44,6 +44,7 @@ pub const BASE_TABLES: &[&str] = &[
     "price_tiers_known",
     "month_closes_known",
     "invoice_lines_known",
+    "product_events_known",
     "payments_known",
     "reported_values_known",
     "periods",
