@@ -124,8 +124,8 @@ pub(crate) fn series_table(series: &Series, for_people: bool) -> Table {
         Unit::Money | Unit::MoneyMicros | Unit::MoneyPer if for_people => &["value"],
         Unit::Money | Unit::MoneyMicros | Unit::MoneyPer => &["value_minor", "currency"],
         Unit::Count | Unit::Rows => &["value"],
-        Unit::Ratio if for_people => &["value", "numerator", "denominator"],
-        Unit::Ratio => &["numerator", "denominator"],
+        Unit::Ratio | Unit::Factor if for_people => &["value", "numerator", "denominator"],
+        Unit::Ratio | Unit::Factor => &["numerator", "denominator"],
     };
     columns.extend(units.iter().map(|&name| name.to_owned()));
     columns.push("status".to_owned());
@@ -149,8 +149,11 @@ pub(crate) fn series_table(series: &Series, for_people: bool) -> Table {
                 Figure::Count { value } => row.push(Some(value.to_string())),
                 Figure::Ratio { numerator, denominator } => {
                     if for_people {
-                        let percent = point.figure.approximate().unwrap_or_default() * 100.0;
-                        row.push(Some(format!("{percent:.2} %")));
+                        let value = point.figure.approximate().unwrap_or_default();
+                        row.push(Some(match series.unit {
+                            Unit::Factor => format!("{value:.2}"),
+                            _ => format!("{:.2} %", value * 100.0),
+                        }));
                     }
                     row.push(Some(numerator.to_string()));
                     row.push(Some(denominator.to_string()));

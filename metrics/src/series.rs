@@ -172,7 +172,7 @@ fn nothing(spec: &MetricSpec, reporting: Currency) -> Figure {
             currency: reporting,
         },
         Unit::Count => Figure::Count { value: 0 },
-        Unit::Ratio | Unit::MoneyPer | Unit::Rows => no_value(spec),
+        Unit::Ratio | Unit::Factor | Unit::MoneyPer | Unit::Rows => no_value(spec),
     }
 }
 
@@ -200,7 +200,7 @@ fn figures(spec: &MetricSpec, parts: &[Part], ends: Option<(i64, i64)>) -> Resul
             .iter()
             .map(|(_, numbers, _)| Figure::Count { value: numbers[0] })
             .collect()),
-        Unit::Ratio => Ok(parts
+        Unit::Ratio | Unit::Factor => Ok(parts
             .iter()
             .map(|(_, numbers, _)| match numbers[1] {
                 0 => no_value(spec),

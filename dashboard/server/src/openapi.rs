@@ -43,7 +43,7 @@ pub fn document() -> Value {
             "required": ["metric", "unit", "grain", "dimensions", "points", "proof", "evaluated_at"],
             "properties": {
                 "metric": {"type": "string"},
-                "unit": {"enum": ["money", "money_micros", "money_per", "count", "ratio"]},
+                "unit": {"enum": ["money", "money_micros", "money_per", "count", "ratio", "factor"]},
                 "grain": {"type": "string"},
                 "dimensions": {"type": "array", "items": {"type": "string"}},
                 "points": {"type": "array", "items": {"type": "object", "required": ["period_on", "dimensions", "figure", "status"],

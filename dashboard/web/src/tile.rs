@@ -58,6 +58,8 @@ fn change(language: Language, spec: &MetricSpec, last: &Figure, before: &Figure)
             points.trim_end_matches(['%', '\u{a0}']).to_owned() + " pts",
             word
         )
+    } else if spec.unit == Unit::Factor {
+        format!("{arrow} {} {}", language.decimal(delta.absolute.abs(), 1), word)
     } else {
         format!("{arrow} {} {}", language.signed_percent(delta.relative_ratio?, 1), word)
     };
@@ -67,6 +69,8 @@ fn change(language: Language, spec: &MetricSpec, last: &Figure, before: &Figure)
 fn target(language: Language, target: &Target, unit: Unit, figure: &Figure) -> String {
     let level = if unit == Unit::Ratio {
         language.percent(target.level, 1)
+    } else if unit == Unit::Factor {
+        language.decimal(target.level, 1)
     } else {
         language.short(target.level)
     };
@@ -132,9 +136,9 @@ pub(crate) fn Tile(
             Figure::Money { value_minor, currency } if spec.unit != Unit::MoneyPer => {
                 language.money_rounded(*value_minor, *currency)
             }
-            other => language.figure(other),
+            other => language.figure(other, spec.unit),
         };
-        let exact = language.figure(&figure);
+        let exact = language.figure(&figure, spec.unit);
         let when = last.map(|point| match point.status {
             Status::Open => language.pick("now", "ahora").to_owned(),
             Status::Closed => language.month(point.period_on),

@@ -1,7 +1,7 @@
 --- id = "quick_ratio"
 --- name_en = "Quick ratio"
 --- name_es = "Ratio rápido"
---- unit = "ratio"
+--- unit = "factor"
 --- direction = "up"
 --- additivity = "none"
 --- grains = ["month", "quarter", "year"]

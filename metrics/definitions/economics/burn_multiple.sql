@@ -1,7 +1,7 @@
 --- id = "burn_multiple"
 --- name_en = "Burn multiple"
 --- name_es = "Múltiplo de consumo"
---- unit = "ratio"
+--- unit = "factor"
 --- direction = "down"
 --- additivity = "none"
 --- grains = ["month", "quarter", "year"]

@@ -1,7 +1,7 @@
 --- id = "cac_payback_by_cohort"
 --- name_en = "CAC payback by cohort, months"
 --- name_es = "Recuperación del CAC por cohorte, en meses"
---- unit = "ratio"
+--- unit = "factor"
 --- direction = "down"
 --- additivity = "none"
 --- grains = ["month"]

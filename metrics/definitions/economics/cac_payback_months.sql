@@ -1,7 +1,7 @@
 --- id = "cac_payback_months"
 --- name_en = "CAC payback, months"
 --- name_es = "Recuperación del CAC, en meses"
---- unit = "ratio"
+--- unit = "factor"
 --- direction = "down"
 --- additivity = "none"
 --- grains = ["month"]

@@ -1,7 +1,7 @@
 --- id = "ltv_cac"
 --- name_en = "LTV to CAC"
 --- name_es = "LTV entre CAC"
---- unit = "ratio"
+--- unit = "factor"
 --- direction = "up"
 --- additivity = "none"
 --- grains = ["month"]

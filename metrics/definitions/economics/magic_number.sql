@@ -1,7 +1,7 @@
 --- id = "magic_number"
 --- name_en = "Magic number (ARR)"
 --- name_es = "Número mágico (ARR)"
---- unit = "ratio"
+--- unit = "factor"
 --- direction = "up"
 --- additivity = "none"
 --- grains = ["quarter"]

@@ -1,7 +1,7 @@
 --- id = "magic_number_gaap"
 --- name_en = "Magic number (GAAP)"
 --- name_es = "Número mágico (GAAP)"
---- unit = "ratio"
+--- unit = "factor"
 --- direction = "up"
 --- additivity = "none"
 --- grains = ["quarter"]

@@ -1,7 +1,7 @@
 --- id = "runway"
 --- name_en = "Cash runway, months"
 --- name_es = "Meses de caja disponibles"
---- unit = "ratio"
+--- unit = "factor"
 --- direction = "up"
 --- additivity = "none"
 --- grains = ["month"]

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Currency, Figure};
+use crate::{Currency, Figure, Unit};
 
 /// A language a person reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -169,9 +169,21 @@ impl Language {
         }
     }
 
-    /// A figure as a tile shows it; what has no value is a dash.
-    pub fn figure(self, figure: &Figure) -> String {
+    /// A plain decimal with `places` decimals: how many times, or how many months.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "a number for reading"
+    )]
+    pub fn decimal(self, value: f64, places: u32) -> String {
+        let scaled = (value * 10_f64.powi(i32::try_from(places).unwrap_or(0))).round() as i64;
+        self.scaled(scaled, places)
+    }
+
+    /// A figure of a metric of that unit as a tile shows it; what has no value is a dash.
+    pub fn figure(self, figure: &Figure, unit: Unit) -> String {
         match figure {
+            Figure::Ratio { .. } if unit == Unit::Factor => self.decimal(figure.approximate().unwrap_or_default(), 1),
             Figure::Money { value_minor, currency } => self.money(*value_minor, *currency),
             Figure::Count { value } => self.integer(*value),
             Figure::Ratio { .. } => self.percent(figure.approximate().unwrap_or_default(), 1),
@@ -213,6 +225,17 @@ impl Language {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_factor_is_no_percentage() {
+        let figure = Figure::Ratio {
+            numerator: 25,
+            denominator: 2,
+        };
+        assert_eq!(Language::En.figure(&figure, Unit::Factor), "12.5");
+        assert_eq!(Language::Es.figure(&figure, Unit::Factor), "12,5");
+        assert_eq!(Language::En.figure(&figure, Unit::Ratio), "1,250.0%");
+    }
 
     #[test]
     fn numbers_follow_cldr() {

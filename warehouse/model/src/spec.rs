@@ -17,6 +17,8 @@ pub enum Unit {
     Count,
     /// Columns `numerator, denominator`; a denominator of 0 is "no value".
     Ratio,
+    /// Columns `numerator, denominator` too, of what is no share: how many times, or how many months. Never a percentage.
+    Factor,
     /// No figure: rows for other definitions to build on.
     Rows,
 }
@@ -29,7 +31,7 @@ impl Unit {
             Self::MoneyMicros => &["value_micros", "currency"],
             Self::MoneyPer => &["numerator_micros", "denominator", "currency"],
             Self::Count => &["value"],
-            Self::Ratio => &["numerator", "denominator"],
+            Self::Ratio | Self::Factor => &["numerator", "denominator"],
             Self::Rows => &[],
         }
     }
