@@ -223,6 +223,11 @@ impl Sources {
                     "has no {body}: anybody could change it".to_owned(),
                 ));
             }
+            let signs_time = |hmac: &HmacScheme| hmac.signed.contains("{timestamp}") == hmac.timestamp_header.is_some();
+            if !raw.hmac.as_ref().is_none_or(signs_time) {
+                let reason = "and timestamp_header belong together: a time that is not signed proves nothing";
+                return Err(bad(at("hmac.signed"), format!("{{timestamp}} {reason}")));
+            }
             // Longer than any known client tries again; vendors send webhooks again for days, by hand for weeks.
             let usual = match raw.protocol {
                 Protocol::Segment | Protocol::Records | Protocol::CloudEvents => 2,
@@ -324,8 +329,8 @@ fn limits(
     window_days: HashMap<String, u32>,
 ) -> Result<IntakeLimits, (&'static str, String)> {
     let mb = |name: &'static str, value: Option<u32>, default: Option<u32>| match value.or(default) {
-        Some(value @ 1..=4000) => Ok(value << 20),
-        other => Err((name, format!("{} is not between 1 and 4000", other.unwrap_or_default()))),
+        Some(value @ 1..=2000) => Ok(value << 20),
+        other => Err((name, format!("{} is not between 1 and 2000", other.unwrap_or_default()))),
     };
     let flush_after_secs = raw.flush_after_secs.or(defaults.flush_after_secs).unwrap_or_default();
     if !(1..=86_400).contains(&flush_after_secs) {

@@ -18,6 +18,14 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     } else {
         Compaction::Due
     };
+    // First what makes room.
+    let removed = home.vacuum(&owner, context.clock.now()).await?;
+    if removed.files > 0 {
+        console.note(&format!(
+            "{} files that nobody needs any more removed, {} bytes",
+            removed.files, removed.bytes
+        ));
+    }
     let done = home.compact_all(&owner, compaction, context.clock.now()).await?;
     for (table, done) in &done {
         console.note(&format!(
@@ -27,13 +35,6 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     }
     if done.is_empty() {
         console.note("nothing to merge");
-    }
-    let removed = home.vacuum(&owner, context.clock.now()).await?;
-    if removed.files > 0 {
-        console.note(&format!(
-            "{} files that nobody needs any more removed, {} bytes",
-            removed.files, removed.bytes
-        ));
     }
     Ok(0)
 }

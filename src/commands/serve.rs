@@ -27,6 +27,8 @@ pub(crate) struct Arguments {
 
 /// How often the home is looked at for commits of its own commands, in milliseconds.
 const LOOK_MILLIS: u64 = 300;
+/// How often files are looked through for what can be merged, in seconds.
+const TIDY_SECS: u64 = 60;
 /// How many looks to wait after the log could not be moved into the tables.
 const RETRY_TICKS: u32 = 20;
 /// While events come in there is always something new to prove: the proofs get one part in so many of the time.
@@ -96,8 +98,9 @@ async fn take_events(
     let limits = sources.as_ref().map(|sources| sources.limits().clone());
     let owner = context.own(home)?;
     let intake = Arc::new(context.open_intake(home, owner, limits.unwrap_or_default()).await?);
-    tokio::spawn(flush_when_due(Arc::clone(&intake), context.clone()));
+    tokio::spawn(flush_when_due(Arc::clone(&intake)));
     context.intake = Some(Arc::clone(&intake));
+    tokio::spawn(tidy(context.clone()));
     for connection in connections {
         tokio::spawn(ask_again_and_again(
             connection.clone(),
@@ -120,6 +123,30 @@ async fn take_events(
         .await
         .map_err(|error| anyhow::anyhow!("cannot listen on {address}: {error}"))?;
     Ok(Some((listener, router(receivers))))
+}
+
+/// Merges files and removes those that nobody needs any more, beside everything else: it may take minutes.
+async fn tidy(context: Context) {
+    let mut ticker = tokio::time::interval(Duration::from_secs(TIDY_SECS));
+    let mut vacuumed_on = chrono::NaiveDate::MIN;
+    loop {
+        ticker.tick().await;
+        let done = async {
+            let home = context.home()?;
+            let owner = context.own(&home)?;
+            let now = context.clock.now();
+            // First what makes room.
+            if vacuumed_on != now.date_naive() {
+                home.vacuum(&owner, now).await?;
+                vacuumed_on = now.date_naive();
+            }
+            home.compact_all(&owner, Compaction::Due, now).await?;
+            anyhow::Ok(())
+        };
+        if let Err(error) = done.await {
+            tracing::warn!("files could not be merged or removed; it is tried again: {error:#}");
+        }
+    }
 }
 
 /// Asks a source for what is new, as often as it says. A failure is told, and what was read before it stays.
@@ -147,9 +174,8 @@ async fn ask_again_and_again(connection: Connection, intake: Arc<Intake>, contex
 
 /// Moves rows from the log into the tables when there are many or they are old. A failure is told and tried again: until
 /// then the rows are durable in the log, and when too many are in memory senders are asked to come again.
-async fn flush_when_due(intake: Arc<Intake>, context: Context) {
+async fn flush_when_due(intake: Arc<Intake>) {
     let mut ticker = tokio::time::interval(Duration::from_millis(LOOK_MILLIS));
-    let mut vacuumed_on = chrono::NaiveDate::MIN;
     loop {
         ticker.tick().await;
         if !intake.is_due() {
@@ -158,14 +184,6 @@ async fn flush_when_due(intake: Arc<Intake>, context: Context) {
         let done = async {
             let flushed = intake.flush().await?;
             tracing::debug!("{} rows into {} tables", flushed.rows, flushed.tables);
-            let home = context.home()?;
-            let owner = context.own(&home)?;
-            let now = context.clock.now();
-            home.compact_all(&owner, Compaction::Due, now).await?;
-            if vacuumed_on != now.date_naive() {
-                home.vacuum(&owner, now).await?;
-                vacuumed_on = now.date_naive();
-            }
             anyhow::Ok(())
         };
         if let Err(error) = done.await {

@@ -31,7 +31,7 @@ name = "bus"
 protocol = "cloud_events"
 key_file = "bus.key"
 "#;
-const KEYS: [(&str, &str); 2] = [("WEB_KEY", "web-key-123"), ("SHOP_KEY", "shop-key-123")];
+pub(crate) const KEYS: [(&str, &str); 2] = [("WEB_KEY", "web-key-123"), ("SHOP_KEY", "shop-key-123")];
 
 /// A home that takes events from three sources.
 pub(crate) fn listening(home: &Home, intake: &str) -> Serving {
@@ -394,6 +394,23 @@ async fn hostile_requests_are_refused_in_bounded_memory_and_counted() {
         let said = response.text().await.unwrap();
         assert!(said.contains(expected), "{said}");
     }
+    // Small bodies that would become large.
+    let many = format!(r#"{{"batch":[{}7]}}"#, "7,".repeat(1_000_000));
+    let (status, said) = answer(sender.segment("batch", many)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(said.contains("a request may have 20000"), "{said}");
+    let (status, said) = answer(sender.records("orders", "7\n".repeat(1_000_000))).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(said.contains("a request may have 20000"), "{said}");
+    let context = format!(
+        r#"{{"context":{{"x":"{}"}},"batch":[{}7]}}"#,
+        "x".repeat(1 << 20),
+        "7,".repeat(2000)
+    );
+    assert_eq!(
+        answer(sender.segment("batch", context)).await.0,
+        StatusCode::BAD_REQUEST
+    );
     // Readable and absurd: kept, answered, and nothing is built from it.
     let deep = format!(
         r#"{{"userId":"u","event":"x","properties":{}{}}}"#,
@@ -413,7 +430,7 @@ async fn hostile_requests_are_refused_in_bounded_memory_and_counted() {
     let sql = "SELECT reason FROM raw_dead_letters ORDER BY arrival_seq";
     let reasons = stored(&home, "dead_letters", letters, sql).await;
     assert!(
-        reasons[0].contains("nested deeper") && reasons[1].contains("more than 1000 fields"),
+        reasons[0].contains("nested deeper") && reasons[1].contains("more than 200 fields"),
         "{reasons:?}"
     );
     assert_eq!(reasons.len(), 2);

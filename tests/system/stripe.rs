@@ -19,6 +19,8 @@ const KEY: &str = "sk_test_do_not_print_me";
 
 struct LocalStripe {
     child: Child,
+    /// Where it keeps what it was told: by itself it would share a file with every other one on the machine.
+    _dir: tempfile::TempDir,
     port: u16,
     client: Client,
 }
@@ -38,7 +40,12 @@ impl LocalStripe {
             return None;
         };
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut child = Command::new(libraries.join("python/bin/localstripe"))
+        let dir = tempfile::tempdir().unwrap();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/localstripe_here.py");
+        let mut child = Command::new(libraries.join("python/bin/python"))
+            .arg(script)
+            .env("TMPDIR", dir.path())
+            .current_dir(dir.path())
             .args(["--port", &port.to_string(), "--from-scratch"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -50,6 +57,7 @@ impl LocalStripe {
         }
         Some(Self {
             child,
+            _dir: dir,
             port,
             client: Client::new(),
         })
@@ -64,9 +72,9 @@ impl LocalStripe {
             .form(form);
         let response = request.send().await.unwrap();
         let status = response.status();
-        let body: Value = response.json().await.unwrap();
-        assert!(status.is_success(), "{path}: {body}");
-        body
+        let body = response.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {body}");
+        serde_json::from_str(&body).unwrap()
     }
 
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> String {

@@ -1,5 +1,7 @@
 //! Asking a vendor's interface: what is wrong, whose fault it is, and when trying again helps.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use chrono::{DateTime, Utc};
 use reqwest::{Client, StatusCode};
 use thiserror::Error;
@@ -16,6 +18,8 @@ pub enum ConnectorError {
         asked: String,
         /// Its words.
         reason: String,
+        /// Whether it is this object that it does not have, or does not give like this.
+        is_about_the_object: bool,
     },
     /// The vendor asks for patience, fails, or cannot be reached: trying again helps.
     #[error("{vendor} cannot answer {asked} now: {reason}; try again in {retry_after_secs} s")]
@@ -48,8 +52,10 @@ pub enum ConnectorError {
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// One vendor's interface.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Api {
+    /// How far our clock is ahead of the vendor's.
+    ahead_secs: AtomicI64,
     pub(crate) vendor: &'static str,
     client: Client,
     base_url: String,
@@ -70,13 +76,21 @@ impl Api {
                 vendor,
                 asked: "to be asked at all".to_owned(),
                 reason: error.to_string(),
+                is_about_the_object: false,
             })?;
         Ok(Self {
+            ahead_secs: AtomicI64::new(0),
             vendor,
             client,
             base_url: base_url.trim_end_matches('/').to_owned(),
             headers,
         })
+    }
+
+    /// The present second by the vendor's clock, where it is behind ours: what is asked for up to our own present would
+    /// pass over what the vendor has yet to see.
+    pub(crate) fn present_secs(&self, now: DateTime<Utc>) -> i64 {
+        now.timestamp() - self.ahead_secs.load(Ordering::Relaxed).max(0)
     }
 
     /// Asks for a path with a query; the answer's text. Paths and queries hold no secrets, so errors may name them.
@@ -104,6 +118,14 @@ impl Api {
             .await
             .map_err(|error| later(error.without_url().to_string(), 5))?;
         let status = response.status();
+        let said_at = response
+            .headers()
+            .get(reqwest::header::DATE)
+            .and_then(|value| value.to_str().ok());
+        if let Some(at) = said_at.and_then(|text| DateTime::parse_from_rfc2822(text).ok()) {
+            self.ahead_secs
+                .store(now.timestamp() - at.timestamp(), Ordering::Relaxed);
+        }
         let wait = response
             .headers()
             .get(reqwest::header::RETRY_AFTER)
@@ -134,6 +156,7 @@ impl Api {
                 vendor: self.vendor,
                 asked,
                 reason: format!("{status}: {}", told(&text)),
+                is_about_the_object: matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND),
             }),
         }
     }

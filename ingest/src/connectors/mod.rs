@@ -66,7 +66,29 @@ pub(crate) struct Mapped {
     pub(crate) object_id: Option<String>,
     pub(crate) happened_at: DateTime<Utc>,
     pub(crate) payload: String,
-    pub(crate) records: Result<Vec<Record>, Fault>,
+    pub(crate) told: Told,
+}
+
+/// Records that an object makes, and what of it could not be read: one does not prevent the other.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) records: Vec<Record>,
+    pub(crate) faults: Vec<Fault>,
+}
+
+impl From<Result<Vec<Record>, Fault>> for Told {
+    fn from(told: Result<Vec<Record>, Fault>) -> Self {
+        match told {
+            Ok(records) => Self {
+                records,
+                faults: Vec::new(),
+            },
+            Err(fault) => Self {
+                records: Vec::new(),
+                faults: vec![fault],
+            },
+        }
+    }
 }
 
 /// Checks records like a file's rows and puts them together with the raw objects and the dead letters.
@@ -82,7 +104,7 @@ pub(crate) fn parts(source: &str, vendor: &str, zone: Tz, now: DateTime<Utc>, ob
     for (number, object) in (1..).zip(objects) {
         let mut bury = |kind: &str, fault: Fault| {
             letters.push(DeadLetter {
-                id: format!("{place}:{}", object.key),
+                id: format!("{place}:{}:{}", object.key, letters.len()),
                 state: "dead".to_owned(),
                 kind: kind.to_owned(),
                 file: place.clone(),
@@ -95,36 +117,33 @@ pub(crate) fn parts(source: &str, vendor: &str, zone: Tz, now: DateTime<Utc>, ob
                 arrival_seq: 0,
             });
         };
-        match &object.records {
-            Err(fault) => bury(Kind::VendorEvents.name(), fault.clone()),
-            Ok(records) => {
-                for record in records {
-                    let columns: Vec<String> = record.fields.iter().map(|(column, _)| (*column).to_owned()).collect();
-                    let cells: Vec<Option<String>> =
-                        record.fields.iter().map(|(_, value)| Some(value.clone())).collect();
-                    let plan = plans
-                        .entry((record.kind, columns))
-                        .or_insert_with_key(|(kind, columns)| {
-                            let plan = Plan::new(Path::new(&place), *kind, &Mapping::default(), columns, zone, now);
-                            plan.map_err(|error| error.to_string())
-                        });
-                    let row = match plan {
-                        Ok(plan) => plan
-                            .land(&cells)
-                            .map_err(|fault| Fault::of(&fault.column, fault.reason)),
-                        Err(reason) => Err(Fault::of("", reason)),
-                    };
-                    match row {
-                        Ok(row) => keep(
-                            record.kind,
-                            Row {
-                                source: Some(source.to_owned()),
-                                ..row
-                            },
-                        ),
-                        Err(fault) => bury(record.kind.name(), fault),
-                    }
-                }
+        for fault in &object.told.faults {
+            bury(Kind::VendorEvents.name(), fault.clone());
+        }
+        for record in &object.told.records {
+            let columns: Vec<String> = record.fields.iter().map(|(column, _)| (*column).to_owned()).collect();
+            let cells: Vec<Option<String>> = record.fields.iter().map(|(_, value)| Some(value.clone())).collect();
+            let plan = plans
+                .entry((record.kind, columns))
+                .or_insert_with_key(|(kind, columns)| {
+                    let plan = Plan::new(Path::new(&place), *kind, &Mapping::default(), columns, zone, now);
+                    plan.map_err(|error| error.to_string())
+                });
+            let row = match plan {
+                Ok(plan) => plan
+                    .land(&cells)
+                    .map_err(|fault| Fault::of(&fault.column, fault.reason)),
+                Err(reason) => Err(Fault::of("", reason)),
+            };
+            match row {
+                Ok(row) => keep(
+                    record.kind,
+                    Row {
+                        source: Some(source.to_owned()),
+                        ..row
+                    },
+                ),
+                Err(fault) => bury(record.kind.name(), fault),
             }
         }
         keep(Kind::VendorEvents, raw(source, object));

@@ -45,7 +45,7 @@ pub async fn sync(
         let page = stripe.read(known.as_deref(), now).await?;
         let mut parts = super::parts(&connection.name, "stripe", zone, now, page.objects);
         parts.push(position::part(&connection.name, &page.position, now));
-        let appended = intake.append(parts, page.bytes).await.map_err(ConnectorError::Store)?;
+        let appended = intake.append(parts).await.map_err(ConnectorError::Store)?;
         report.pages += 1;
         // The position is a row too, and no news.
         report.rows += appended.rows - 1;

@@ -62,6 +62,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy { retry_after_secs } => Self::busy(retry_after_secs),
+            StoreError::TooLarge { .. } => Self::Never(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
             // What is wrong with the disk or the log is the operator's to know, in our own log.
             error => {
                 tracing::error!("a request could not be made durable: {error}");

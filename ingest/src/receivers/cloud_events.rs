@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     fields::{Fault, Fields, instant},
-    parsed::{Parsed, Received},
+    parsed::{Parsed, Received, check_count},
 };
 
 /// How events stand in a request.
@@ -31,6 +31,7 @@ pub(crate) fn parse(mode: Mode<'_>, body: &str, received: &Received<'_>) -> Resu
         }
         Mode::Batched => {
             let events: Vec<&RawValue> = serde_json::from_str(body).map_err(|error| error.to_string())?;
+            check_count(events.len())?;
             events.iter().map(|event| event.get()).collect()
         }
         Mode::Binary(attributes) => {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 /// Deeper than any honest event is; whoever reads the text later may do so by recursion.
 const MAX_DEPTH: usize = 64;
 /// More than any honest event has at its top; they are compared with one another.
-const MAX_FIELDS: usize = 1000;
+const MAX_FIELDS: usize = 200;
 
 /// The fields of an object. Of two with one name the last counts, as everywhere.
 #[derive(Debug)]

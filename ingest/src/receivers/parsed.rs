@@ -6,6 +6,17 @@ use chrono::{DateTime, Utc};
 
 use super::fields::Fault;
 
+/// Events of a request: a few bytes each would otherwise become gigabytes of rows.
+pub(crate) const MAX_EVENTS: usize = 20_000;
+
+/// An error when a request has too many events.
+pub(crate) fn check_count(events: usize) -> Result<(), String> {
+    if events > MAX_EVENTS {
+        return Err(format!("has {events} events, and a request may have {MAX_EVENTS}"));
+    }
+    Ok(())
+}
+
 /// What is known of a request beside its body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Received<'a> {

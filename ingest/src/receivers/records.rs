@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{IngestError, Mapping, plan::Plan};
 
+/// Plans that are kept: one for each set of names in a body.
+const MOST_PLANS: usize = 256;
+
 /// Reads a body. Which line is at fault is told by its number; nothing makes the whole body unreadable.
 ///
 /// A row is left out as a repetition when its source has landed one of its key and version. A row with a key of its own
@@ -29,6 +32,10 @@ pub(crate) fn parse(
     let lines = (1_i64..).zip(body.lines()).filter(|(_, line)| !line.trim().is_empty());
     let mut always = Vec::new();
     let events = lines.filter_map(|(number, line)| {
+        // Names made up anew in every line would have a plan each.
+        if plans.len() >= MOST_PLANS {
+            plans.clear();
+        }
         let row = cells(line).and_then(|(columns, cells)| {
             let plan = plans.entry(columns).or_insert_with_key(|columns| {
                 Plan::new(

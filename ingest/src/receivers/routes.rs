@@ -20,14 +20,17 @@ use sha2::{Digest, Sha256};
 use super::{
     Receivers,
     answer::Refusal,
-    body::{self, Text},
+    body::{self, MAX_BODY_BYTES, Text},
     cloud_events::{self, Mode},
-    parsed::{Parsed, Received},
+    parsed::{Parsed, Received, check_count},
     records,
     segment::{self, Call},
     webhooks::webhook,
 };
 use crate::{Protocol, Source, file::hex};
+
+/// A body whose sender is known only when it was read: as much as Segment's own service takes.
+const MAX_KEYLESS_BYTES: usize = 512 << 10;
 
 /// All endpoints.
 pub fn router(receivers: Arc<Receivers>) -> Router {
@@ -55,14 +58,17 @@ async fn open_to_browsers(mut response: Response) -> Response {
     response
 }
 
-async fn preflight() -> impl IntoResponse {
-    let headers: [(HeaderName, &str); 3] = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, OPTIONS"),
+/// Libraries send headers of their own with every request; none of them gives anybody a right.
+async fn preflight(asked: HeaderMap) -> impl IntoResponse {
+    let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    let allowed = wanted.unwrap_or_else(|| HeaderValue::from_static("authorization, content-type"));
+    let headers: [(HeaderName, HeaderValue); 3] = [
         (
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, content-encoding",
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("POST, GET, OPTIONS"),
         ),
-        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, allowed),
+        (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400")),
     ];
     (StatusCode::NO_CONTENT, headers)
 }
@@ -77,15 +83,17 @@ async fn segment_call(
         let reason = "the endpoints are /v1/track, page, screen, identify, group, alias, batch and import";
         return Err(Refusal::Never(StatusCode::NOT_FOUND, reason.to_owned()));
     };
-    let text = body::read(&headers, body, &receivers.room).await;
-    let known = match basic_user(&headers) {
-        Some(key) => receivers.sources.by_key(Protocol::Segment, key.as_bytes()),
-        None => text
-            .as_ref()
-            .ok()
-            .and_then(|body| segment::write_key(&body.text))
-            .and_then(|key| receivers.sources.by_key(Protocol::Segment, key.as_bytes())),
+    let of_header = basic_user(&headers).map(|key| receivers.sources.by_key(Protocol::Segment, key.as_bytes()));
+    let text = match of_header {
+        // Nobody's body is read for nothing.
+        Some(None) => Err(Refusal::unknown_key()),
+        Some(Some(_)) => body::read(&headers, body, &receivers.room, MAX_BODY_BYTES).await,
+        None => body::read(&headers, body, &receivers.room, MAX_KEYLESS_BYTES).await,
     };
+    let known = of_header.unwrap_or_else(|| {
+        let key = segment::write_key(&text.as_ref().ok()?.text)?;
+        receivers.sources.by_key(Protocol::Segment, key.as_bytes())
+    });
     let answered = async {
         // Segment's own service says 400 to what is too large.
         let text =
@@ -126,11 +134,12 @@ async fn record_lines(
             .ok()
             .filter(|kind| kind.is_from_outside())
             .ok_or_else(|| Refusal::Never(StatusCode::NOT_FOUND, format!("{kind:?} is no kind of record")))?;
-        let text = body::read(&headers, body, &receivers.room).await?;
+        let text = body::read(&headers, body, &receivers.room, MAX_BODY_BYTES).await?;
         let once = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
         let mut faults = Vec::new();
         let appended = receivers
             .land(source, &text, |received| {
+                check_count(text.text.lines().count()).map_err(Refusal::bad)?;
                 let parsed = records::parse(kind, &text.text, receivers.zone, once, received);
                 faults.clone_from(&parsed.first_faults);
                 Ok(parsed)
@@ -162,7 +171,7 @@ async fn cloud_events_post(
     let known = bearer(&headers).and_then(|key| receivers.sources.by_key(Protocol::CloudEvents, key.as_bytes()));
     let answered = async {
         let source = known.ok_or_else(Refusal::unknown_key)?;
-        let text = body::read(&headers, body, &receivers.room).await?;
+        let text = body::read(&headers, body, &receivers.room, MAX_BODY_BYTES).await?;
         let content_type = headers
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
@@ -201,11 +210,12 @@ impl Receivers {
             received_at: self.clock.now(),
             body_sha256: &body_sha256,
         };
-        let parsed = parse(&received)?;
+        // Reading megabytes takes a while: other requests go on meanwhile.
+        let parsed = tokio::task::block_in_place(|| parse(&received))?;
         if parsed.parts.is_empty() {
             return Ok(Appended::default());
         }
-        Ok(self.intake.append(parsed.parts, text.text.len()).await?)
+        Ok(self.intake.append(parsed.parts).await?)
     }
 
     pub(super) fn count<E: std::borrow::Borrow<Refusal>>(

@@ -11,8 +11,11 @@ use serde_json::value::RawValue;
 
 use super::{
     fields::{Fault, Fields, instant},
-    parsed::{Parsed, Received},
+    parsed::{Parsed, Received, check_count},
 };
+
+/// What a batch's context may make when each of its events has it.
+const MAX_CONTEXT_BYTES: usize = 16 << 20;
 
 /// What an endpoint takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +68,15 @@ pub(crate) fn parse(call: Call, body: &str, received: &Received<'_>) -> Result<P
         Call::Batch | Call::Import => {
             let envelope: Envelope<'_> = serde_json::from_str(body).map_err(|error| error.to_string())?;
             let batch = envelope.batch.ok_or("has no field `batch` with the events")?;
+            check_count(batch.len())?;
+            // Every event without a context of its own gets the batch's.
+            let context_bytes = envelope.context.map_or(0, |context| context.get().len()) * batch.len();
+            if context_bytes > MAX_CONTEXT_BYTES {
+                return Err(format!(
+                    "its context for {} events makes {context_bytes} bytes",
+                    batch.len()
+                ));
+            }
             let messages = batch.iter().map(|message| message.get()).collect();
             (messages, envelope.sent_at, envelope.context)
         }

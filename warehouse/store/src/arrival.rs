@@ -44,6 +44,21 @@ impl ArrivalSeq {
         Ok(block.next - wanted)
     }
 
+    /// Sees to it that every number given from now on is greater than this one.
+    pub(crate) fn raise_above(&self, last: i64) -> Result<(), StoreError> {
+        let mut block = self.block.lock().unwrap_or_else(PoisonError::into_inner);
+        if block.next > last {
+            return Ok(());
+        }
+        let next = self.take_block(0)?;
+        if next <= last {
+            let after = last.checked_add(1).ok_or_else(|| self.used_up())?;
+            write_atomically(&self.path, format!("{after}\n").as_bytes())?;
+        }
+        *block = Block::default();
+        Ok(())
+    }
+
     fn take_block(&self, count: u64) -> Result<i64, StoreError> {
         let next = match std::fs::read_to_string(&self.path) {
             Ok(text) => text

@@ -113,8 +113,16 @@ impl Table {
             if runs.is_empty() {
                 continue;
             }
+            let needed: u64 = runs.iter().map(|file| file.size_bytes).sum::<u64>().saturating_mul(2);
+            let space = rustix::fs::statvfs(self.dir())
+                .map_err(|error| StoreError::io("look for space in", self.dir())(error.into()))?;
+            let free_bytes = space.f_bavail.saturating_mul(space.f_frsize);
+            if free_bytes < needed {
+                tracing::warn!("{}: {folder} is not merged: {free_bytes} bytes are free", self.name());
+                continue;
+            }
             for file in &runs {
-                let found = sha256_of(&file.path)?;
+                let found = tokio::task::block_in_place(|| sha256_of(&file.path))?;
                 if found != file.sha256 {
                     return Err(StoreError::Damaged {
                         path: file.path.clone(),
@@ -123,7 +131,7 @@ impl Table {
                 }
             }
             let value = folder.split_once('=').map_or("", |(_, value)| value);
-            let merged = merge(self, value, &runs, &pinned.schema, now)?;
+            let merged = tokio::task::block_in_place(|| merge(self, value, &runs, &pinned.schema, now))?;
             done.merged += runs.len();
             done.written += 1;
             done.rows += runs.iter().map(|file| file.rows).sum::<u64>();

@@ -49,7 +49,17 @@ pub(crate) struct DataFileWriter {
     add: Add,
     writer: ArrowWriter<HashingFile>,
     durable: bool,
+    finished: bool,
     statistics: Statistics,
+}
+
+impl Drop for DataFileWriter {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Half a file is nobody's, and its place may be what is missing.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl DataFileWriter {
@@ -90,6 +100,7 @@ impl DataFileWriter {
             },
             writer,
             durable: place.durable,
+            finished: false,
             statistics: Statistics::default(),
         })
     }
@@ -117,12 +128,13 @@ impl DataFileWriter {
         let size = i64::try_from(hashing.bytes).unwrap_or(i64::MAX);
         let sha256 = hex(&hashing.hash.clone().finalize());
         tracing::debug!(table = self.table, rows = self.statistics.rows, size, "wrote data file");
+        self.finished = true;
         Ok(Add {
             size,
             data_change,
             stats: Some(self.statistics.to_json()),
             tags: Some(HashMap::from([("sha256".to_owned(), Some(sha256))])),
-            ..self.add
+            ..std::mem::take(&mut self.add)
         })
     }
 }

@@ -76,6 +76,12 @@ pub enum StoreError {
         /// After how many seconds.
         retry_after_secs: u32,
     },
+    /// A request is larger than all that may wait at once; it must be divided.
+    #[error("a request of more than {limit} bytes cannot be taken")]
+    TooLarge {
+        /// What all requests may take together.
+        limit: u32,
+    },
     /// The disk is nearly full; trying again helps when there is room.
     #[error("{}: {free_bytes} bytes are free and {keep_free_bytes} are kept free", dir.display())]
     DiskShort {

@@ -203,13 +203,19 @@ impl Home {
         now: DateTime<Utc>,
     ) -> Result<Vec<(String, Compacted)>, StoreError> {
         let mut done = Vec::new();
+        let mut failed = None;
         for name in self.table_names() {
-            let compacted = self.compact_table(&name, owner, compaction, now).await?;
-            if compacted.merged > 0 {
-                done.push((name, compacted));
+            match self.compact_table(&name, owner, compaction, now).await {
+                Ok(compacted) if compacted.merged > 0 => done.push((name, compacted)),
+                Ok(_) => {}
+                // One damaged file must not keep the other tables from being merged.
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(done)
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(done),
+        }
     }
 
     async fn compact_table(

@@ -19,8 +19,9 @@ use crate::{
     durable::create_dir, table::TableLayout, table_schema,
 };
 
-/// Rows collected into one batch.
+/// Rows, or bytes, collected into one batch.
 const BATCH_ROWS: usize = 8192;
+const BATCH_BYTES: usize = 64 << 20;
 
 /// The rows of all tables that are in the log alone.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ struct OpenPiece {
     landed_on: NaiveDate,
     first_at: DateTime<Utc>,
     last_seq: i64,
+    unsettled_bytes: usize,
 }
 
 enum OpenRows {
@@ -103,6 +105,7 @@ impl OpenPiece {
             landed_on,
             first_at: landed_at,
             last_seq: 0,
+            unsettled_bytes: 0,
         }
     }
 
@@ -222,13 +225,17 @@ impl HotRows {
             match (part, &mut open.rows) {
                 (Part::Rows { rows, .. }, OpenRows::Kind(builder)) => {
                     for row in rows {
-                        bytes += weight(&row);
+                        let weight = row.weight();
+                        bytes += weight;
+                        open.unsettled_bytes += weight;
                         builder.push(row, "", landed_at, seq);
                         open.last_seq = seq;
                         seq += 1;
-                    }
-                    if builder.len() >= BATCH_ROWS {
-                        open.settle()?;
+                        // A column of text holds two gigabytes at most.
+                        if builder.len() >= BATCH_ROWS || open.unsettled_bytes >= BATCH_BYTES {
+                            open.batches.push(builder.take()?);
+                            open.unsettled_bytes = 0;
+                        }
                     }
                 }
                 (Part::Letters(more), OpenRows::Letters(letters)) => {
@@ -338,7 +345,9 @@ impl HotRows {
             return Ok(Arc::clone(files));
         }
         let number = self.files_made.fetch_add(1, Ordering::Relaxed);
-        let dir = self.scratch.join(format!("{name}-{number}"));
+        let dir = self
+            .scratch
+            .join(format!("{name}-{number}-{}", uuid::Uuid::new_v4().simple()));
         let mut files = PieceFiles {
             dir: dir.clone(),
             files: Vec::new(),
@@ -362,18 +371,4 @@ fn write(
         writer.push(batch.clone())?;
     }
     Ok(writer.finish()?.iter().map(|add| DataFile::of(dir, add)).collect())
-}
-
-/// About what a row takes in memory.
-fn weight(row: &crate::Row) -> usize {
-    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let values: usize = row
-        .values
-        .iter()
-        .map(|value| match value {
-            Some(crate::Value::Text(text)) => 4 + text.len(),
-            _ => 8,
-        })
-        .sum();
-    values + text(&row.record_key) + text(&row.extra) + text(&row.source) + 64
 }

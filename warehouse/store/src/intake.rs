@@ -62,12 +62,13 @@ pub struct Flushed {
 
 /// Takes events for a home. What it has acknowledged is durable, and in every snapshot of its home from then on.
 pub struct Intake {
+    /// First, so that its thread has ended before the home is given up.
+    appender: Appender,
     home: Home,
     owner: Arc<OwnerLock>,
     clock: Arc<dyn Clock>,
     limits: IntakeLimits,
     hot: Arc<HotRows>,
-    appender: Appender,
     room: Arc<Semaphore>,
     flush_turn: tokio::sync::Mutex<()>,
     removable: Mutex<Vec<PathBuf>>,
@@ -100,14 +101,19 @@ impl Intake {
         let day_of = |at| calendar::day_of(zone, at);
         let (next_group, older) = tokio::task::block_in_place(|| {
             seen.fill(&snapshot, clock.now(), day_of)?;
-            let older = crate::log::segments(&dir)?;
+            let mut last_seq = landed.values().copied().max().unwrap_or(0);
             let next_group = replay(&dir, |path, payload| {
                 let (landed_at, first_seq, parts) = Logged::decode(payload).map_err(|reason| StoreError::Damaged {
                     path: path.to_owned(),
                     reason: format!("a request in it cannot be read: {reason}"),
                 })?;
+                let count: usize = parts.iter().map(Part::len).sum();
+                last_seq = last_seq.max(first_seq.saturating_add_unsigned(count as u64));
                 recover(parts, first_seq, landed_at, day_of(landed_at), &landed, &hot, &mut seen)
             })?;
+            // A home that was put back without its counter would give numbers again that tables take for landed.
+            home.arrival_seq(&owner).raise_above(last_seq)?;
+            let older = crate::log::segments(&dir)?;
             Ok::<_, StoreError>((next_group, older))
         })?;
         let appender = Appender::start(AppenderParts {
@@ -139,17 +145,17 @@ impl Intake {
         home.clone().with_hot(Arc::clone(&self.hot))
     }
 
-    /// Makes a request durable, all of it or nothing. `bytes` is about what it takes in memory.
+    /// Makes a request durable, all of it or nothing.
     ///
     /// On [`StoreError::Busy`] and [`StoreError::DiskShort`] trying again later helps; nothing was taken then.
-    pub async fn append(&self, parts: Vec<Part>, bytes: usize) -> Result<Appended, StoreError> {
+    pub async fn append(&self, parts: Vec<Part>) -> Result<Appended, StoreError> {
         if self.hot.bytes() > self.limits.hot_bytes {
             return Err(StoreError::Busy { retry_after_secs: 5 });
         }
-        // A request larger than the whole budget takes all of it: it would never be let in otherwise.
-        let bytes = u32::try_from(bytes)
-            .unwrap_or(u32::MAX)
-            .clamp(1, self.limits.in_flight_bytes);
+        let bytes: usize = parts.iter().map(Part::weight).sum();
+        let limit = self.limits.in_flight_bytes;
+        let bytes = u32::try_from(bytes).ok().filter(|bytes| *bytes <= limit);
+        let bytes = bytes.ok_or(StoreError::TooLarge { limit })?;
         let room = Arc::clone(&self.room)
             .try_acquire_many_owned(bytes)
             .map_err(|_| StoreError::Busy { retry_after_secs: 1 })?;
@@ -160,7 +166,8 @@ impl Intake {
     pub fn is_due(&self) -> bool {
         let age = self.hot.oldest_at().map(|at| self.clock.now() - at);
         self.hot.active_bytes() >= self.limits.flush_at_bytes
-            || age.is_some_and(|age| age.num_seconds() >= i64::from(self.limits.flush_after_secs))
+            // Rows from the future: the clock was ahead, and nobody knows how old they are.
+            || age.is_some_and(|age| age.num_seconds() >= i64::from(self.limits.flush_after_secs) || age.num_seconds() < -1)
     }
 
     /// Moves everything that is durable in the log into the tables, and removes the log's segments that held it.
@@ -174,11 +181,20 @@ impl Intake {
             flushed.tables += 1;
         }
         FailPoint("before_log_removal").pass();
-        let done = std::mem::take(&mut *self.removable());
-        for path in &done {
-            std::fs::remove_file(path).map_err(StoreError::io("remove", path))?;
+        let mut removed = false;
+        // Oldest first, and forgotten only when it is gone: a gap between segments would look like a loss.
+        loop {
+            let oldest = self.removable().first().cloned();
+            let Some(path) = oldest else { break };
+            match std::fs::remove_file(&path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StoreError::io("remove", &path)(error)),
+            }
+            self.removable().remove(0);
+            removed = true;
         }
-        if !done.is_empty() {
+        if removed {
             sync_dir(&self.home.log_dir())?;
         }
         Ok(flushed)
@@ -190,11 +206,15 @@ impl Intake {
 
     /// One table's rows, in one commit that says how far the log is in it.
     async fn land(&self, name: &'static str, pieces: &[Arc<Piece>]) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        let mut table = self.home.table_named(name, &self.owner, now).await?;
+        // A commit may be in the table although it was answered with an error.
+        let known = table.transaction_version(LOG_APP_ID).await?.unwrap_or(i64::MIN);
+        self.hot.landed(name, known);
+        let pieces: Vec<&Arc<Piece>> = pieces.iter().filter(|piece| piece.last_seq > known).collect();
         let Some(last_seq) = pieces.iter().map(|piece| piece.last_seq).max() else {
             return Ok(0);
         };
-        let now = self.clock.now();
-        let mut table = self.home.table_named(name, &self.owner, now).await?;
         let (adds, rows) = tokio::task::block_in_place(|| {
             let mut adds = Vec::new();
             let mut rows = 0;
@@ -214,12 +234,13 @@ impl Intake {
         })?;
         let metadata = HashMap::from([("atalayaLandedAt".to_owned(), now.to_rfc3339().into())]);
         let outcome = table.commit_up_to(adds, LOG_APP_ID, last_seq, metadata, now).await?;
+        if outcome == CommitOutcome::AlreadyThere {
+            return Err(StoreError::Log {
+                reason: format!("{name} says that it has rows up to {last_seq}, which it cannot have"),
+            });
+        }
         self.hot.landed(name, last_seq);
-        Ok(if matches!(outcome, CommitOutcome::Committed(_)) {
-            rows
-        } else {
-            0
-        })
+        Ok(rows)
     }
 }
 
@@ -334,7 +355,7 @@ mod tests {
     }
 
     async fn append(intake: &Intake, ids: impl IntoIterator<Item = u32>) -> (u64, u64) {
-        let appended = intake.append(vec![events(ids)], 100).await.unwrap();
+        let appended = intake.append(vec![events(ids)]).await.unwrap();
         (appended.rows, appended.duplicates)
     }
 
@@ -486,7 +507,7 @@ mod tests {
             .acquire_many_owned(intake.limits.in_flight_bytes)
             .await
             .unwrap();
-        let refused = intake.append(vec![events([1])], 100).await.unwrap_err();
+        let refused = intake.append(vec![events([1])]).await.unwrap_err();
         assert!(matches!(refused, StoreError::Busy { .. }), "{refused}");
         drop(held);
         assert_eq!(append(&intake, [1]).await, (1, 0));
@@ -505,7 +526,7 @@ mod tests {
         };
         let owner = Arc::new(home.own().unwrap());
         let intake = Intake::open(&home, owner, place.clock.clone(), limits).await.unwrap();
-        let refused = intake.append(vec![events([1])], 100).await.unwrap_err();
+        let refused = intake.append(vec![events([1])]).await.unwrap_err();
         assert!(refused.to_string().contains("are kept free"), "{refused}");
         assert!(Snapshot::latest(&intake.attach(&home)).await.unwrap().tables.is_empty());
         drop(intake);

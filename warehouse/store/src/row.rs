@@ -50,6 +50,22 @@ pub struct Row {
     pub extra: Option<String>,
 }
 
+impl Row {
+    /// About what it takes in memory.
+    pub(crate) fn weight(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let values: usize = self
+            .values
+            .iter()
+            .map(|value| match value {
+                Some(Value::Text(text)) => 16 + text.len(),
+                _ => 16,
+            })
+            .sum();
+        values + text(&self.record_key) + text(&self.extra) + text(&self.source) + 128
+    }
+}
+
 /// Collects rows of one kind into columns of its table.
 pub struct RowBatchBuilder {
     schema: SchemaRef,

@@ -81,7 +81,7 @@ impl SeenKeys {
             .is_some_and(|days| days.values().any(|keys| keys.contains(&key)))
     }
 
-    /// Remembers an event. What has left the source's window is forgotten when the first one of a day comes.
+    /// Remembers an event. Of each source the newest days with events are kept: one more than its window.
     pub(crate) fn insert(&mut self, source: &str, key: EventKey, landed_on: NaiveDate) {
         let window = self.days(source);
         if !self.sources.contains_key(source) {
@@ -90,10 +90,11 @@ impl SeenKeys {
         let Some(days) = self.sources.get_mut(source) else {
             return;
         };
-        if !days.contains_key(&landed_on) {
-            days.retain(|day, _| *day >= landed_on - TimeDelta::days(i64::from(window)));
-        }
         days.entry(landed_on).or_default().insert(key);
+        // By how many days there are and not by how far they lie back: a clock that was ahead once must not empty it.
+        while days.len() > window as usize + 1 {
+            days.pop_first();
+        }
     }
 
     /// Forgets an event that did not become durable.
@@ -115,18 +116,29 @@ impl SeenKeys {
             return Ok(());
         };
         let since = now - TimeDelta::days(i64::from(longest + 1));
-        let oldest_partition = format!("landed_on={}", day_of(since));
+        let partition_of = |path: &std::path::Path| {
+            let name = path
+                .parent()
+                .and_then(|dir| dir.file_name())?
+                .to_string_lossy()
+                .into_owned();
+            name.starts_with("landed_on=").then_some(name)
+        };
+        let files = snapshot.tables.values().flat_map(|table| &table.files);
+        let newest = files.filter_map(|file| partition_of(&file.path)).max();
+        let newest_on = newest.and_then(|name| name.split_once('=')?.1.parse::<NaiveDate>().ok());
+        // By the clock, or by the newest rows where the clock is ahead of them.
+        let since_on = newest_on.map_or(day_of(since), |day| {
+            day_of(since).min(day - TimeDelta::days(i64::from(longest + 1)))
+        });
+        let since = since.min(since_on.and_time(chrono::NaiveTime::MIN).and_utc() - TimeDelta::days(1));
+        let oldest_partition = format!("landed_on={since_on}");
         for kind in Kind::ALL {
             let Some(table) = snapshot.tables.get(kind.name()) else {
                 continue;
             };
             for file in &table.files {
-                let partition = file
-                    .path
-                    .parent()
-                    .and_then(|dir| dir.file_name())
-                    .map(|name| name.to_string_lossy());
-                let too_old = partition.is_some_and(|name| name.starts_with("landed_on=") && *name < *oldest_partition);
+                let too_old = partition_of(&file.path).is_some_and(|name| name < oldest_partition);
                 if !too_old {
                     self.fill_from(kind, &file.path, since, &day_of)?;
                 }
@@ -199,6 +211,7 @@ mod tests {
             seen.insert(source, event_key(Kind::ProductEvents, "m2", 0), day(3));
             assert!(seen.contains(source, key));
             seen.insert(source, event_key(Kind::ProductEvents, "m3", 0), day(4));
+            seen.insert(source, event_key(Kind::ProductEvents, "m4", 0), day(5));
         }
         assert!(!seen.contains("web", key) && seen.contains("stripe", key));
         seen.remove("stripe", key, day(1));

@@ -9,7 +9,7 @@ use super::{
     Stripe,
     json::{elements, text},
 };
-use crate::connectors::ConnectorError;
+use crate::{connectors::ConnectorError, receivers::Fault};
 
 impl Stripe {
     /// The names of all products.
@@ -20,12 +20,32 @@ impl Stripe {
     }
 
     /// Fills in lists that were cut off, tiers, refunds and discounts that were given by their ids.
-    pub(super) async fn complete(&mut self, object: &mut Value, now: DateTime<Utc>) -> Result<(), ConnectorError> {
+    ///
+    /// What Stripe does not have any more is a fault of this object alone: the others go on.
+    pub(super) async fn complete(
+        &mut self,
+        object: &mut Value,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Fault>, ConnectorError> {
+        match self.fill_in(object, now).await {
+            Ok(()) => Ok(None),
+            Err(ConnectorError::Refused {
+                asked,
+                reason,
+                is_about_the_object: true,
+                ..
+            }) => Ok(Some(Fault::of(&asked, reason))),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn fill_in(&mut self, object: &mut Value, now: DateTime<Utc>) -> Result<(), ConnectorError> {
         let Some(id) = text(object, &["id"]).map(str::to_owned) else {
             return Ok(());
         };
         match text(object, &["object"]) {
-            Some("invoice") if cut_off(object, "lines") => {
+            // A draft may still change, and nothing is made of it.
+            Some("invoice") if cut_off(object, "lines") && text(object, &["status"]) != Some("draft") => {
                 object["lines"] = self.all(&format!("/v1/invoices/{id}/lines"), &[], now).await?.into();
             }
             Some("subscription") => {
@@ -33,17 +53,30 @@ impl Stripe {
                     let query = [("subscription", id.clone())];
                     object["items"] = self.all("/v1/subscription_items", &query, now).await?.into();
                 }
-                if elements(object, "discounts").iter().any(Value::is_string) {
-                    let query = [("expand[]", "discounts".to_owned())];
-                    let known = self.one(&format!("/v1/subscriptions/{id}"), &query, now).await?;
-                    resolve(object, elements(&known, "discounts"));
+                // First what costs nothing and is of that very moment.
+                let own: Vec<Value> = object
+                    .get("discount")
+                    .filter(|own| own.is_object())
+                    .cloned()
+                    .into_iter()
+                    .collect();
+                resolve_all(object, &own);
+                if discounts_given_by_id(object) {
+                    let expand = ["discounts", "items.data.discounts"].map(|field| ("expand[]", field.to_owned()));
+                    let known = self.one(&format!("/v1/subscriptions/{id}"), &expand, now).await?;
+                    let mut found = elements(&known, "discounts").to_vec();
+                    found.extend(
+                        elements(&known, "items")
+                            .iter()
+                            .flat_map(|item| elements(item, "discounts").to_vec()),
+                    );
+                    resolve_all(object, &found);
                 }
                 self.complete_prices(object, now).await?;
             }
-            Some("price") if lacks_tiers(object) => {
-                let query = [("expand[]", "tiers".to_owned())];
-                let known = self.one(&format!("/v1/prices/{id}"), &query, now).await?;
-                object["tiers"] = known.get("tiers").cloned().unwrap_or_default();
+            Some("dispute") if object.get("charge").is_some_and(Value::is_string) => {
+                let charge = text(object, &["charge"]).unwrap_or_default();
+                object["charge"] = self.one(&format!("/v1/charges/{charge}"), &[], now).await?;
             }
             Some("charge") if has_refunds(object) && elements(object, "refunds").is_empty() => {
                 object["refunds"] = self.all("/v1/refunds", &[("charge", id)], now).await?.into();
@@ -64,7 +97,10 @@ impl Stripe {
             _ => return Ok(()),
         };
         for item in items {
-            let Some(price) = item.get_mut("price").filter(|price| lacks_tiers(price)) else {
+            let Some(price) = item
+                .get_mut("price")
+                .filter(|price| lacks_tiers(price) && !is_metered(price))
+            else {
                 continue;
             };
             let Some(id) = text(price, &["id"]).map(str::to_owned) else {
@@ -118,6 +154,10 @@ fn lacks_tiers(price: &Value) -> bool {
     text(price, &["billing_scheme"]) == Some("tiered") && elements(price, "tiers").is_empty()
 }
 
+fn is_metered(price: &Value) -> bool {
+    text(price, &["recurring", "usage_type"]) == Some("metered")
+}
+
 fn has_refunds(charge: &Value) -> bool {
     charge
         .get("amount_refunded")
@@ -125,10 +165,27 @@ fn has_refunds(charge: &Value) -> bool {
         .is_some_and(|amount| amount > 0)
 }
 
-/// Puts known discounts in the place of their ids; one that is not known stays an id, and is told as a fault.
-fn resolve(subscription: &mut Value, known: &[Value]) {
-    if let Some(discounts) = subscription.get_mut("discounts").and_then(Value::as_array_mut) {
-        for discount in discounts {
+fn discounts_given_by_id(subscription: &Value) -> bool {
+    let by_id = |object: &Value| elements(object, "discounts").iter().any(Value::is_string);
+    by_id(subscription) || elements(subscription, "items").iter().any(by_id)
+}
+
+/// Puts known discounts in the place of their ids, also at the items; one that is not known stays an id, and is told as a
+/// fault.
+fn resolve_all(subscription: &mut Value, known: &[Value]) {
+    resolve(subscription, known);
+    let items = match subscription.get_mut("items") {
+        Some(Value::Object(list)) => list.get_mut("data"),
+        other => other,
+    };
+    for item in items.and_then(Value::as_array_mut).into_iter().flatten() {
+        resolve(item, known);
+    }
+}
+
+fn resolve(object: &mut Value, known: &[Value]) {
+    if let Some(discounts) = object.get_mut("discounts").and_then(Value::as_array_mut) {
+        for discount in discounts.iter_mut().filter(|discount| discount.is_string()) {
             if let Some(found) = known.iter().find(|found| text(found, &["id"]) == discount.as_str()) {
                 *discount = found.clone();
             }

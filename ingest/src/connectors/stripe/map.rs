@@ -13,10 +13,13 @@ use super::{
     subscription::{self, Seen},
 };
 use crate::{
-    connectors::{Mapped, Record},
+    connectors::{Mapped, Record, Told},
     file::hex,
     receivers::Fault,
 };
+
+/// Events of one second that are told apart by their place in it.
+const PLACES: i64 = 1_000_000;
 
 /// An object of a list. `version` is when listing began, so that a listing that is begun again says the same.
 pub(super) fn listed(
@@ -29,9 +32,11 @@ pub(super) fn listed(
     let object_type = text(object, &["object"])?;
     let id = text(object, &["id"]).unwrap_or_default();
     let payload = object.to_string();
-    let records = match object_type {
-        "subscription" => subscription::records(object, Seen::Listed { known_until, version }),
-        other => of_state(other, object, version, zone),
+    // Later than every event of that second.
+    let version = version * PLACES + PLACES - 1;
+    let told = match object_type {
+        "subscription" => subscription::told(object, Seen::Listed { known_until, version }),
+        other => of_state(other, object, version, zone).into(),
     };
     // The same object, listed again unchanged, is no news.
     let digest = hex(&Sha256::digest(payload.as_bytes()));
@@ -41,12 +46,12 @@ pub(super) fn listed(
         object_id: Some(id.to_owned()).filter(|id| !id.is_empty()),
         happened_at: instant(object, &["created"]).unwrap_or(now),
         payload,
-        records,
+        told,
     })
 }
 
-/// An event.
-pub(super) fn event(event: &Value, zone: Tz) -> Mapped {
+/// An event; `place` tells it from others of its second.
+pub(super) fn event(event: &Value, place: i64, zone: Tz) -> Mapped {
     let object = event.pointer("/data/object").unwrap_or(&Value::Null);
     let event_type = text(event, &["type"]).unwrap_or_default();
     let at = instant(event, &["created"]).unwrap_or_default();
@@ -56,37 +61,42 @@ pub(super) fn event(event: &Value, zone: Tz) -> Mapped {
         object_id: text(object, &["id"]).map(str::to_owned),
         happened_at: at,
         payload: event.to_string(),
-        records: records(event, event_type, object, at, zone),
+        told: told(
+            event,
+            event_type,
+            object,
+            at,
+            at.timestamp() * PLACES + place.min(PLACES - 2),
+            zone,
+        ),
     }
 }
 
-fn records(event: &Value, event_type: &str, object: &Value, at: DateTime<Utc>, zone: Tz) -> Result<Vec<Record>, Fault> {
-    let id = text(event, &["id"]).ok_or_else(|| Fault::of("id", "is missing"))?;
+fn told(event: &Value, event_type: &str, object: &Value, at: DateTime<Utc>, version: i64, zone: Tz) -> Told {
+    let Some(id) = text(event, &["id"]) else {
+        return Err(Fault::of("id", "is missing")).into();
+    };
     match event_type {
         // Says what will come, and changes nothing.
-        "customer.subscription.trial_will_end" => Ok(Vec::new()),
-        _ if event_type.starts_with("customer.subscription.") => subscription::records(
+        "customer.subscription.trial_will_end" => Told::default(),
+        _ if event_type.starts_with("customer.subscription.") => subscription::told(
             object,
             Seen::Event {
                 id,
                 event_type,
                 at,
+                version,
                 previous: event.pointer("/data/previous_attributes"),
             },
         ),
         "customer.deleted" => {
-            let mut records = of_state("customer", object, at.timestamp(), zone)?;
-            for record in &mut records {
+            let mut told = Told::from(of_state("customer", object, version, zone));
+            for record in &mut told.records {
                 record.set("operation", "delete");
             }
-            Ok(records)
+            told
         }
-        _ => of_state(
-            text(object, &["object"]).unwrap_or_default(),
-            object,
-            at.timestamp(),
-            zone,
-        ),
+        _ => of_state(text(object, &["object"]).unwrap_or_default(), object, version, zone).into(),
     }
 }
 
@@ -95,8 +105,8 @@ fn of_state(object_type: &str, object: &Value, version: i64, zone: Tz) -> Result
     match object_type {
         "customer" => customer(object, version).map(|record| vec![record]),
         "invoice" => invoice::records(object, version, zone),
+        "credit_note" => invoice::credit_note(object, version),
         "charge" => payment::charge(object, version),
-        "price" => subscription::tiers(object, version),
         "refund" => payment::refund(object, version),
         "dispute" => payment::dispute(object, version),
         // Kept as it came; nothing is made of it yet.

@@ -32,13 +32,18 @@ const MOST_EVENTS: usize = 2_000;
 /// The longest span of time asked for at once.
 const LONGEST_SPAN_SECS: i64 = 7 * 24 * 3600;
 
+/// Lists that an account may lack.
+const OPTIONAL: [&str; 2] = ["credit_notes", "disputes"];
+
 /// What is listed, in an order in which customers come before what they have.
-const LISTS: [(&str, &[&str]); 5] = [
+const LISTS: [(&str, &[&str]); 7] = [
     ("customers", &[]),
     ("subscriptions", &[]),
     ("invoices", &[]),
     ("charges", &[]),
     ("refunds", &["data.charge"]),
+    ("credit_notes", &[]),
+    ("disputes", &["data.charge"]),
 ];
 
 /// How far Stripe was read.
@@ -52,8 +57,13 @@ enum Position {
         began_at: i64,
         known_until: Option<i64>,
     },
-    /// Everything until this second is there; how long a span was asked for last.
-    Events { until: i64, span_secs: i64 },
+    /// Everything until this second is there; how long a span was asked for last; whether that was up to the present, so
+    /// that events may have appeared in it since.
+    Events {
+        until: i64,
+        span_secs: i64,
+        was_present: bool,
+    },
 }
 
 /// A page of objects and the position behind it.
@@ -61,7 +71,6 @@ enum Position {
 pub(super) struct Page {
     pub(super) objects: Vec<Mapped>,
     pub(super) position: String,
-    pub(super) bytes: usize,
     pub(super) is_last: bool,
 }
 
@@ -83,6 +92,7 @@ impl Stripe {
             vendor: "stripe",
             asked: "its key".to_owned(),
             reason: reason.to_owned(),
+            is_about_the_object: false,
         };
         let mut key = HeaderValue::try_from(format!("Bearer {}", connection.key()))
             .map_err(|_| bad("it holds letters that no header can have"))?;
@@ -138,7 +148,11 @@ impl Stripe {
                 };
                 self.read_list(again, now).await
             }
-            Position::Events { until, span_secs } => self.read_events(until, span_secs, now).await,
+            Position::Events {
+                until,
+                span_secs,
+                was_present,
+            } => self.read_events(until, span_secs, was_present, now).await,
             listing => self.read_list(listing, now).await,
         }
     }
@@ -157,18 +171,38 @@ impl Stripe {
         let (name, expand) = LISTS[at];
         let path = format!("/v1/{name}");
         let mut query = vec![("limit", "100".to_owned())];
+        let after_given = after.is_some();
         query.extend(after.map(|id| ("starting_after", id)));
         query.extend(expand.iter().map(|field| ("expand[]", (*field).to_owned())));
         if name == "subscriptions" {
             query.push(("status", "all".to_owned()));
         }
-        let text = self.api.get(&path, &query, now).await?;
+        let text = match self.api.get(&path, &query, now).await {
+            // The object that the page stood behind is gone, or the account has no such list: once more from its start,
+            // or on with the next.
+            Err(ConnectorError::Refused {
+                is_about_the_object: true,
+                reason,
+                ..
+            }) if after_given || OPTIONAL.contains(&name) => {
+                tracing::warn!("stripe: {path}: {reason}");
+                r#"{"data": [], "has_more": true}"#.to_owned()
+            }
+            answer => answer?,
+        };
         let (mut objects, has_more) = self.list(&path, &text)?;
+        let mut faults = Vec::new();
         for object in &mut objects {
-            self.complete(object, now).await?;
+            faults.push(self.complete(object, now).await?);
         }
         let last = objects.last().and_then(|object| text_of(object, "id"));
         let next = match (has_more, last, LISTS.get(at + 1)) {
+            (true, None, _) if after_given => Position::Lists {
+                list,
+                after: None,
+                began_at,
+                known_until,
+            },
             (true, Some(last), _) => Position::Lists {
                 list,
                 after: Some(last),
@@ -185,25 +219,39 @@ impl Stripe {
             (_, _, None) => Position::Events {
                 until: began_at - OVERLAP.num_seconds(),
                 span_secs: LONGEST_SPAN_SECS,
+                was_present: true,
             },
         };
         let known_until = known_until.and_then(|secs| DateTime::from_timestamp(secs, 0));
         let mut mapped = Vec::new();
-        for object in &objects {
-            mapped.extend(map::listed(object, began_at, known_until, now, self.zone));
+        for (object, fault) in objects.iter().zip(faults) {
+            if let Some(mut listed) = map::listed(object, began_at, known_until, now, self.zone) {
+                listed.told.faults.extend(fault);
+                mapped.push(listed);
+            }
         }
-        self.page(mapped, &next, text.len(), false)
+        self.page(mapped, &next, false)
     }
 
     /// The events of a span of time, oldest first. Stripe gives the newest first, so a span is read as a whole; one with too
     /// many events is made shorter.
-    async fn read_events(&mut self, until: i64, span_secs: i64, now: DateTime<Utc>) -> Result<Page, ConnectorError> {
-        let from = until - OVERLAP.num_seconds();
+    async fn read_events(
+        &mut self,
+        until: i64,
+        span_secs: i64,
+        was_present: bool,
+        now: DateTime<Utc>,
+    ) -> Result<Page, ConnectorError> {
+        let from = if was_present {
+            until - OVERLAP.num_seconds()
+        } else {
+            until
+        };
+        let present = self.api.present_secs(now);
         let mut span = span_secs.clamp(1, LONGEST_SPAN_SECS);
         loop {
-            let to = (until + span).min(now.timestamp());
+            let to = (until + span).min(present).max(until);
             let mut events: Vec<Value> = Vec::new();
-            let mut bytes = 0;
             let mut after: Option<String> = None;
             let mut has_more = true;
             while has_more && (events.len() < MOST_EVENTS || span == 1) {
@@ -217,7 +265,6 @@ impl Stripe {
                 let (page, more) = self.list("/v1/events", &text)?;
                 after = page.last().and_then(|event| text_of(event, "id"));
                 has_more = more && after.is_some();
-                bytes += text.len();
                 events.extend(page);
             }
             if has_more {
@@ -227,34 +274,32 @@ impl Stripe {
             events.reverse();
             // Within one second the order of the list is all there is; a stable sort keeps it where kinds are alike.
             events.sort_by_key(|event| (json::number(event, &["created"]), map::rank(event)));
-            let is_last = to >= now.timestamp();
+            let is_last = to >= present;
             let next = Position::Events {
                 until: to,
                 span_secs: (span * 2).min(LONGEST_SPAN_SECS),
+                was_present: is_last,
             };
-            for event in &mut events {
-                if let Some(object) = event.pointer_mut("/data/object") {
-                    self.complete(object, now).await?;
-                }
+            let mut mapped = Vec::new();
+            let mut place = (0, 0);
+            for mut event in events {
+                let fault = match event.pointer_mut("/data/object") {
+                    Some(object) => self.complete(object, now).await?,
+                    None => None,
+                };
+                let second = json::number(&event, &["created"]).unwrap_or_default();
+                place = (second, if place.0 == second { place.1 + 1 } else { 0 });
+                let mut told = map::event(&event, place.1, self.zone);
+                told.told.faults.extend(fault);
+                mapped.push(told);
             }
-            let mapped = events.iter().map(|event| map::event(event, self.zone)).collect();
-            return self.page(mapped, &next, bytes, is_last);
+            return self.page(mapped, &next, is_last);
         }
     }
 
-    fn page(
-        &self,
-        mut objects: Vec<Mapped>,
-        next: &Position,
-        bytes: usize,
-        is_last: bool,
-    ) -> Result<Page, ConnectorError> {
+    fn page(&self, mut objects: Vec<Mapped>, next: &Position, is_last: bool) -> Result<Page, ConnectorError> {
         // People know products by their names.
-        for record in objects
-            .iter_mut()
-            .filter_map(|object| object.records.as_mut().ok())
-            .flatten()
-        {
+        for record in objects.iter_mut().flat_map(|object| &mut object.told.records) {
             let name = record.get("product").and_then(|id| self.products.get(id)).cloned();
             if let Some(name) = name {
                 record.set("product", name);
@@ -265,7 +310,6 @@ impl Stripe {
         Ok(Page {
             objects,
             position,
-            bytes,
             is_last,
         })
     }

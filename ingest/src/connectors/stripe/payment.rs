@@ -48,15 +48,15 @@ pub(super) fn dispute(dispute: &Value, version: i64) -> Result<Vec<Record>, Faul
     let Some(customer) = text(dispute, &["charge", "customer"]).or_else(|| text(dispute, &["customer"])) else {
         return Ok(Vec::new());
     };
-    // What Stripe moved because of it: nothing while it is only asked about, and zero again when it was won.
-    let moved: i64 = elements(dispute, "balance_transactions")
-        .iter()
-        .filter_map(|moved| number(moved, &["amount"]))
-        .sum();
-    if moved >= 0 {
+    let transactions = elements(dispute, "balance_transactions");
+    // What Stripe moved because of it, in the currency of the account: nothing while it is only asked about, and zero
+    // again when it was won.
+    let moved: i64 = transactions.iter().filter_map(|moved| number(moved, &["amount"])).sum();
+    let amount = number(dispute, &["amount"]).map(|amount| if moved < 0 { -amount } else { 0 });
+    if transactions.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(vec![payment(dispute, customer, "dispute", Some(moved), version)?])
+    Ok(vec![payment(dispute, customer, "dispute", amount, version)?])
 }
 
 fn payment(
@@ -121,15 +121,17 @@ mod tests {
         assert!(charge(&failed, 1).unwrap().is_empty());
         let listed = json!({"id": "re_1", "amount": 2000, "currency": "eur", "created": 1, "charge": {"id": "ch_1", "customer": "cus_1"}});
         assert_eq!(told(refund(&listed, 1).unwrap()), ["re_1 refund -2000 cus_1 -"]);
-        let lost = |moved: Value| json!({"id": "dp_1", "currency": "eur", "created": 1, "customer": "cus_1", "balance_transactions": moved});
+        let lost = |moved: Value| {
+            json!({"id": "dp_1", "currency": "usd", "amount": 5500, "created": 1,
+                "charge": {"id": "ch_1", "customer": "cus_1"}, "balance_transactions": moved})
+        };
+        let amounts = |moved: Value| told(dispute(&lost(moved), 1).unwrap());
+        // The account is kept in euros.
+        assert_eq!(amounts(json!([{"amount": -5000}])), ["dp_1 dispute -5500 cus_1 -"]);
         assert_eq!(
-            told(dispute(&lost(json!([{"amount": -5000}])), 1).unwrap()),
-            ["dp_1 dispute -5000 cus_1 -"]
+            amounts(json!([{"amount": -5000}, {"amount": 5000}])),
+            ["dp_1 dispute 0 cus_1 -"]
         );
-        assert!(
-            dispute(&lost(json!([{"amount": -5000}, {"amount": 5000}])), 1)
-                .unwrap()
-                .is_empty()
-        );
+        assert!(amounts(json!([])).is_empty());
     }
 }

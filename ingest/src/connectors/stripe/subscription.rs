@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::json::{currency, elements, instant, minor, number, ppm, text, written};
-use crate::{connectors::Record, receivers::Fault};
+use crate::{
+    connectors::{Record, Told},
+    receivers::Fault,
+};
 use atalaya_model::{Currency, Kind};
 
 /// When a state was seen.
@@ -15,6 +18,7 @@ pub(super) enum Seen<'a> {
         id: &'a str,
         event_type: &'a str,
         at: DateTime<Utc>,
+        version: i64,
         /// What the object was before, where the event tells.
         previous: Option<&'a Value>,
     },
@@ -25,38 +29,55 @@ pub(super) enum Seen<'a> {
     },
 }
 
-/// The states that one sight of a subscription tells.
-pub(super) fn records(subscription: &Value, seen: Seen<'_>) -> Result<Vec<Record>, Fault> {
+/// The states that one sight of a subscription tells. An item that cannot be read does not keep the others from landing,
+/// and its end always lands: a customer who is gone must not stay because of a price.
+pub(super) fn told(subscription: &Value, seen: Seen<'_>) -> Told {
+    let mut told = Told::default();
+    if let Err(fault) = states(subscription, seen, &mut told) {
+        told.faults.push(fault);
+    }
+    told
+}
+
+fn states(subscription: &Value, seen: Seen<'_>, told: &mut Told) -> Result<(), Fault> {
     let need = |name: &str| text(subscription, &[name]).ok_or_else(|| Fault::of(name, "is missing"));
-    let (id, customer) = (need("id")?, need("customer")?);
+    let (id, customer, status) = (need("id")?, need("customer")?, need("status")?);
+    let is_over = matches!(status, "canceled" | "incomplete_expired");
     let ended_at = instant(subscription, &["ended_at"])
         .or_else(|| instant(subscription, &["canceled_at"]))
-        .filter(|_| matches!(text(subscription, &["status"]), Some("canceled" | "incomplete_expired")));
+        .filter(|_| is_over);
     let started_at = instant(subscription, &["start_date"]).or_else(|| instant(subscription, &["created"]));
-    let mut records = Vec::new();
-    for item in elements(subscription, "items") {
-        let item_id = text(item, &["id"]).ok_or_else(|| Fault::of("items.id", "is missing"))?;
-        let terms = terms(subscription, item)?;
-        let version_of_tiers = match seen {
-            Seen::Event { at, .. } => at.timestamp(),
-            Seen::Listed { version, .. } => version,
+    let items = elements(subscription, "items");
+    if items.is_empty() {
+        return Err(Fault::of("items", "are missing"));
+    }
+    let shares = shares(items);
+    for (item, share) in items.iter().zip(shares) {
+        let Some(item_id) = text(item, &["id"]) else {
+            told.faults.push(Fault::of("items.id", "is missing"));
+            continue;
         };
-        for price in ["price", "plan"].iter().filter_map(|name| item.get(name)).take(1) {
-            records.extend(tiers(price, version_of_tiers)?);
-        }
+        let terms = match terms(subscription, item, share, &mut told.faults) {
+            Ok(terms) => terms,
+            Err(fault) => {
+                told.faults.push(fault);
+                match seen {
+                    // What it cost does not matter any more.
+                    Seen::Event { .. } if is_over => worthless(item),
+                    _ => continue,
+                }
+            }
+        };
         let mut push = |suffix: &str, version: i64, status: &str, valid_from: DateTime<Utc>| {
-            let mut record = Record::new(Kind::Subscriptions);
-            record.set("record_key", format!("{id}|{item_id}|{suffix}"));
-            record.set("record_version", version.to_string());
-            record.set("customer_id", customer);
-            record.set("subscription_id", id);
-            record.set("item_id", item_id);
-            record.set("status", status);
-            record.set("valid_from", written(valid_from));
-            record.extend(&terms);
-            records.push(record);
+            told.records.push(state(
+                [id, customer, item_id],
+                suffix,
+                version,
+                status,
+                valid_from,
+                &terms,
+            ));
         };
-        let status = need("status")?;
         match seen {
             Seen::Event {
                 id: event,
@@ -75,16 +96,40 @@ pub(super) fn records(subscription: &Value, seen: Seen<'_>) -> Result<Vec<Record
                 let start = started_at.ok_or_else(|| Fault::of("start_date", "is missing"))?;
                 let suffix = known_until.map_or_else(|| "listed".to_owned(), |at| format!("listed:{}", at.timestamp()));
                 let valid_from = known_until.map_or(start, |known| known.max(start));
-                match ended_at {
-                    // Its life between start and end is not told any more; that it paid is what a price says.
-                    Some(ended_at) => {
-                        if status == "canceled" && ended_at > valid_from {
-                            push(&suffix, version, "active", valid_from);
+                let period_start = instant(item, &["current_period_start"])
+                    .or_else(|| instant(subscription, &["current_period_start"]));
+                match (ended_at, status) {
+                    // Its life between start and end is not told any more; that it paid is what a price says. After a gap
+                    // what was known before stands until the end.
+                    (Some(ended_at), _) => {
+                        if status == "canceled" && known_until.is_none() && ended_at > start {
+                            push(&suffix, version, "active", start);
                         }
                         push(&format!("{suffix}:end"), version, status, ended_at);
                     }
-                    None => push(&suffix, version, status, valid_from),
+                    // That it does not pay now says nothing of the time before.
+                    (None, "past_due" | "unpaid" | "paused") if period_start.is_some_and(|at| at > valid_from) => {
+                        if known_until.is_none() {
+                            push(&suffix, version, "active", start);
+                        }
+                        let since = period_start.unwrap_or(valid_from);
+                        push(&format!("{suffix}:now"), version, status, since);
+                    }
+                    (None, _) => push(&suffix, version, status, valid_from),
                 }
+            }
+        }
+        let version = match seen {
+            Seen::Event { version, .. } | Seen::Listed { version, .. } => version,
+        };
+        if let Some(price) = ["price", "plan"]
+            .iter()
+            .find_map(|name| item.get(name).filter(|price| price.is_object()))
+            && !is_metered(price)
+        {
+            match tiers(price, version) {
+                Ok(tiers) => told.records.extend(tiers),
+                Err(fault) => told.faults.push(fault),
             }
         }
     }
@@ -95,53 +140,117 @@ pub(super) fn records(subscription: &Value, seen: Seen<'_>) -> Result<Vec<Record
         ..
     } = seen
     {
-        records.extend(removed_items(subscription, previous, id, customer, event, at)?);
+        let still = |item: &Value| items.iter().any(|now| now.get("id") == item.get("id"));
+        // Items that an update took away: the event tells what was there before.
+        for item in elements(previous, "items").iter().filter(|item| !still(item)) {
+            let Some(item_id) = text(item, &["id"]) else { continue };
+            let terms = terms(subscription, item, (0, 0, 1), &mut Vec::new()).unwrap_or_else(|_| worthless(item));
+            let mut ended = state([id, customer, item_id], event, 0, "canceled", at, &terms);
+            ended.set("cancel_reason", "migration");
+            told.records.push(ended);
+        }
     }
-    if records.is_empty() {
-        return Err(Fault::of("items", "are missing"));
-    }
-    Ok(records)
+    Ok(())
 }
 
-/// Items that an update took away: the event tells what was there before.
-fn removed_items(
-    subscription: &Value,
-    previous: &Value,
-    id: &str,
-    customer: &str,
-    event: &str,
-    at: DateTime<Utc>,
-) -> Result<Vec<Record>, Fault> {
-    let still = |item: &Value| {
-        elements(subscription, "items")
+fn state(
+    [id, customer, item_id]: [&str; 3],
+    suffix: &str,
+    version: i64,
+    status: &str,
+    valid_from: DateTime<Utc>,
+    terms: &[(&'static str, String)],
+) -> Record {
+    let mut record = Record::new(Kind::Subscriptions);
+    record.set("record_key", format!("{id}|{item_id}|{suffix}"));
+    record.set("record_version", version.to_string());
+    record.set("customer_id", customer);
+    record.set("subscription_id", id);
+    record.set("item_id", item_id);
+    record.set("status", status);
+    record.set("valid_from", written(valid_from));
+    record.extend(terms);
+    record
+}
+
+/// The least that a state needs, for an item that is over.
+fn worthless(item: &Value) -> Vec<(&'static str, String)> {
+    let price = ["price", "plan"]
+        .iter()
+        .find_map(|name| item.get(name).filter(|price| price.is_object()));
+    let code = price
+        .and_then(|price| currency(price).ok())
+        .map_or("EUR", Currency::code);
+    vec![
+        ("currency", code.to_owned()),
+        ("billing_interval", "month".to_owned()),
+        ("unit_price_minor", "0".to_owned()),
+    ]
+}
+
+fn is_metered(price: &Value) -> bool {
+    let recurring = price
+        .get("recurring")
+        .filter(|recurring| recurring.is_object())
+        .unwrap_or(price);
+    text(recurring, &["usage_type"]) == Some("metered")
+}
+
+/// An item's part of what is taken off the subscription as a whole: by what it costs, from the first to the last without
+/// a remainder, as (before it, with it, of all).
+type Share = (i64, i64, i64);
+
+fn shares(items: &[Value]) -> Vec<Share> {
+    let weight = |item: &Value| {
+        let price = ["price", "plan"]
             .iter()
-            .any(|now| now.get("id") == item.get("id"))
+            .find_map(|name| item.get(name).filter(|price| price.is_object()));
+        let Some(price) = price.filter(|price| !is_metered(price)) else {
+            return 0;
+        };
+        let amount = number(price, &["unit_amount"])
+            .or_else(|| number(price, &["amount"]))
+            .unwrap_or(1);
+        amount
+            .saturating_mul(number(item, &["quantity"]).unwrap_or(1))
+            .clamp(0, 1 << 40)
     };
-    let mut records = Vec::new();
-    for item in elements(previous, "items").iter().filter(|item| !still(item)) {
-        let Some(item_id) = text(item, &["id"]) else { continue };
-        let mut record = Record::new(Kind::Subscriptions);
-        record.set("record_key", format!("{id}|{item_id}|{event}"));
-        record.set("customer_id", customer);
-        record.set("subscription_id", id);
-        record.set("item_id", item_id);
-        record.set("status", "canceled");
-        record.set("cancel_reason", "migration");
-        record.set("valid_from", written(at));
-        record.extend(&terms(subscription, item)?);
-        records.push(record);
+    let weights: Vec<i64> = items.iter().map(weight).collect();
+    let all: i64 = weights.iter().sum();
+    let mut before = 0;
+    let mut shares = Vec::new();
+    for (place, weight) in weights.iter().enumerate() {
+        // Where nothing costs anything, the first bears it.
+        let share = if all == 0 {
+            (i64::from(place > 0), 1, 1)
+        } else {
+            (before, before + weight, all)
+        };
+        shares.push(share);
+        before += weight;
     }
-    Ok(records)
+    shares
 }
 
 /// Price, quantity, discounts and dates of an item.
-fn terms(subscription: &Value, item: &Value) -> Result<Vec<(&'static str, String)>, Fault> {
+fn terms(
+    subscription: &Value,
+    item: &Value,
+    share: Share,
+    faults: &mut Vec<Fault>,
+) -> Result<Vec<(&'static str, String)>, Fault> {
     // Plans are what prices were called before.
     let price = ["price", "plan"]
         .iter()
         .find_map(|name| item.get(name).filter(|price| price.is_object()))
         .ok_or_else(|| Fault::of("items.price", "is missing"))?;
     let currency = currency(price)?;
+    if let Some(billed) = text(subscription, &["currency"])
+        && !billed.eq_ignore_ascii_case(currency.code())
+    {
+        let reason = format!("is {} where the subscription is billed in {billed}", currency.code());
+        return Err(Fault::of("items.price.currency", reason));
+    }
     let recurring = price
         .get("recurring")
         .filter(|recurring| recurring.is_object())
@@ -160,9 +269,9 @@ fn terms(subscription: &Value, item: &Value) -> Result<Vec<(&'static str, String
     );
     set(
         "quantity",
-        number(item, &["quantity"]).map(|quantity| quantity.to_string()),
+        number(item, &["quantity"]).map(|units| billed_units(price, units).to_string()),
     );
-    let metered = text(recurring, &["usage_type"]) == Some("metered");
+    let metered = is_metered(price);
     set("charge_type", metered.then(|| "metered".to_owned()));
     set(
         "product",
@@ -210,7 +319,14 @@ fn terms(subscription: &Value, item: &Value) -> Result<Vec<(&'static str, String
         _ => None,
     };
     set("cancel_reason", reason.map(str::to_owned));
-    let included: i64 = elements(subscription, "default_tax_rates")
+    // An item's own rates stand over the subscription's.
+    let own_rates = elements(item, "tax_rates");
+    let rates = if own_rates.is_empty() {
+        elements(subscription, "default_tax_rates")
+    } else {
+        own_rates
+    };
+    let included: i64 = rates
         .iter()
         .filter(|rate| rate.get("inclusive").and_then(Value::as_bool) == Some(true))
         .map(|rate| {
@@ -219,59 +335,55 @@ fn terms(subscription: &Value, item: &Value) -> Result<Vec<(&'static str, String
         })
         .sum::<Result<i64, Fault>>()?;
     set("included_tax_ppm", (included > 0).then(|| included.to_string()));
-    terms.extend(discounts(subscription, item, currency, period_end)?);
+    terms.extend(discounts(subscription, item, currency, period_end, share, faults));
     Ok(terms)
 }
 
-/// Discounts by how long they run: percents multiply, amounts add up.
+/// Units that are paid for: prices may be for packages of units.
+fn billed_units(price: &Value, units: i64) -> i64 {
+    match number(price, &["transform_quantity", "divide_by"]) {
+        Some(divisor @ 1..) if text(price, &["transform_quantity", "round"]) == Some("down") => units / divisor,
+        Some(divisor @ 1..) => (units + divisor - 1) / divisor,
+        _ => units,
+    }
+}
+
+/// Discounts by how long they run: percents multiply, amounts add up, those of the whole subscription by the item's share.
+/// One that is not known is told, and the state lands without it: that a customer is there must not be lost with it.
 fn discounts(
     subscription: &Value,
     item: &Value,
     currency: Currency,
     period_end: Option<DateTime<Utc>>,
-) -> Result<Vec<(&'static str, String)>, Fault> {
+    (before, with, all): Share,
+    faults: &mut Vec<Fault>,
+) -> Vec<(&'static str, String)> {
     let single = subscription.get("discount").filter(|discount| !discount.is_null());
     let several = elements(subscription, "discounts");
     // Newer versions of the API give both; they say the same.
-    let own = if several.is_empty() {
+    let own: Vec<&Value> = if several.is_empty() {
         single.into_iter().collect()
     } else {
-        several.iter().collect::<Vec<_>>()
+        several.iter().collect()
     };
-    let all = own.into_iter().chain(elements(item, "discounts"));
+    let part = |amount: i64| amount * with / all - amount * before / all;
+    let of_all = own.into_iter().map(|discount| (discount, true));
+    let of_item = elements(item, "discounts").iter().map(|discount| (discount, false));
     // Per duration: what is left of a million, the amount, the end.
     let mut slots = [(1_000_000_i64, 0_i64, None::<DateTime<Utc>>); 3];
-    for discount in all {
-        let coupon = [&["coupon"][..], &["source", "coupon"]]
-            .iter()
-            .find_map(|path| path.iter().try_fold(discount, |object, name| object.get(name)))
-            .filter(|coupon| coupon.is_object())
-            .ok_or_else(|| Fault::of("discounts", "are given by their ids: they must be expanded"))?;
-        let end = instant(discount, &["end"]);
-        let (slot, end) = match text(coupon, &["duration"]) {
-            Some("forever") => (0, None),
-            Some("repeating") => (1, end),
-            Some("once") => (2, end.or(period_end)),
-            other => {
-                return Err(Fault::of(
-                    "discounts.coupon.duration",
-                    format!("{other:?} is not known"),
-                ));
+    for (discount, is_shared) in of_all.chain(of_item) {
+        match read_discount(discount, currency, period_end) {
+            Err(fault) => faults.push(fault),
+            Ok((slot, off_ppm, off_minor, end)) => {
+                let (left, amount, ends_at) = &mut slots[slot];
+                *left = (*left * (1_000_000 - off_ppm) + 500_000) / 1_000_000;
+                *amount += if is_shared { part(off_minor) } else { off_minor };
+                *ends_at = match (*ends_at, end) {
+                    (Some(known), Some(end)) => Some(known.min(end)),
+                    (known, end) => known.or(end),
+                };
             }
-        };
-        let (left, amount, ends_at) = &mut slots[slot];
-        if let Some(percent) = coupon.get("percent_off").filter(|percent| !percent.is_null()) {
-            let off = ppm("discounts.coupon.percent_off", percent)?;
-            *left = (*left * (1_000_000 - off) + 500_000) / 1_000_000;
         }
-        if let Some(off) = number(coupon, &["amount_off"]) {
-            let of = json_currency(coupon, currency)?;
-            *amount += minor("discounts.coupon.amount_off", off, of)?;
-        }
-        *ends_at = match (*ends_at, end) {
-            (Some(known), Some(end)) => Some(known.min(end)),
-            (known, end) => known.or(end),
-        };
     }
     let names = [
         ("discount_ppm", "discount_minor", None),
@@ -298,7 +410,39 @@ fn discounts(
             terms.push((name, written(at)));
         }
     }
-    Ok(terms)
+    terms
+}
+
+/// A discount's slot by duration, its percentage, its amount and its end.
+type Discount = (usize, i64, i64, Option<DateTime<Utc>>);
+
+fn read_discount(discount: &Value, currency: Currency, period_end: Option<DateTime<Utc>>) -> Result<Discount, Fault> {
+    let coupon = [&["coupon"][..], &["source", "coupon"]]
+        .iter()
+        .find_map(|path| path.iter().try_fold(discount, |object, name| object.get(name)))
+        .filter(|coupon| coupon.is_object())
+        .ok_or_else(|| Fault::of("discounts", "are given by ids that Stripe does not know any more"))?;
+    let end = instant(discount, &["end"]);
+    let (slot, end) = match text(coupon, &["duration"]) {
+        Some("forever") => (0, None),
+        Some("repeating") => (1, end),
+        Some("once") => (2, end.or(period_end)),
+        other => {
+            return Err(Fault::of(
+                "discounts.coupon.duration",
+                format!("{other:?} is not known"),
+            ));
+        }
+    };
+    let off_ppm = match coupon.get("percent_off").filter(|percent| !percent.is_null()) {
+        Some(percent) => ppm("discounts.coupon.percent_off", percent)?,
+        None => 0,
+    };
+    let off_minor = match number(coupon, &["amount_off"]) {
+        Some(off) => minor("discounts.coupon.amount_off", off, json_currency(coupon, currency)?)?,
+        None => 0,
+    };
+    Ok((slot, off_ppm, off_minor, end))
 }
 
 fn json_currency(coupon: &Value, expected: Currency) -> Result<Currency, Fault> {
@@ -313,8 +457,8 @@ fn json_currency(coupon: &Value, expected: Currency) -> Result<Currency, Fault> 
     }
 }
 
-/// Tiers of the prices in a subscription, where they came with it.
-pub(super) fn tiers(price: &Value, version: i64) -> Result<Vec<Record>, Fault> {
+/// Tiers of a price, where they came with it.
+fn tiers(price: &Value, version: i64) -> Result<Vec<Record>, Fault> {
     let Some(id) = text(price, &["id"]) else {
         return Ok(Vec::new());
     };
@@ -388,9 +532,17 @@ mod tests {
             id: "evt_1",
             event_type,
             at: at(500),
+            version: 9,
             previous: None,
         };
-        records(object, seen)
+        all(told(object, seen))
+    }
+
+    fn all(mut told: Told) -> Result<Vec<Record>, Fault> {
+        match told.faults.pop() {
+            Some(fault) => Err(fault),
+            None => Ok(told.records),
+        }
     }
 
     fn shown(records: &[Record], columns: &[&str]) -> Vec<String> {
@@ -447,13 +599,13 @@ mod tests {
             shown(&event(&ended, "customer.subscription.deleted").unwrap(), &columns),
             [format!("canceled {} delinquent sub_1|si_1|evt_1", written(at(490)))]
         );
-        let listed = records(
+        let listed = all(told(
             &ended,
             Seen::Listed {
                 known_until: None,
                 version: 7,
             },
-        )
+        ))
         .unwrap();
         assert_eq!(
             shown(&listed, &columns),
@@ -467,7 +619,7 @@ mod tests {
             known_until: Some(at(300)),
             version: 7,
         };
-        let listed = records(&subscription(), gap).unwrap();
+        let listed = all(told(&subscription(), gap)).unwrap();
         assert_eq!(listed[0].get("valid_from"), Some(written(at(300)).as_str()));
         let at_period_end = with(|sub| sub["cancel_at_period_end"] = json!(true));
         let planned = event(&at_period_end, "customer.subscription.updated").unwrap();
@@ -482,9 +634,10 @@ mod tests {
             id: "evt_1",
             event_type: "customer.subscription.updated",
             at: at(500),
+            version: 9,
             previous: Some(&previous),
         };
-        let found = records(&subscription(), seen).unwrap();
+        let found = all(told(&subscription(), seen)).unwrap();
         assert_eq!(
             shown(&found, &["item_id", "status", "cancel_reason", "unit_price_minor"]),
             ["si_1 active - 2000", "si_0 canceled migration 900"]
@@ -525,7 +678,7 @@ mod tests {
             [format!("300000 500 {} 500000 {}", written(at(700)), written(at(1000)))]
         );
         for (discounts, expected) in [
-            (json!(["di_1"]), "must be expanded"),
+            (json!(["di_1"]), "does not know any more"),
             (
                 json!([discount("forever", json!({"amount_off": 5, "currency": "usd"}))]),
                 "USD is not the price's EUR",
@@ -571,9 +724,9 @@ mod tests {
                 ]
             ),
             [
+                "price_1 graduated - 0 - paused 210000",
                 "price_1 - 1 100 - - -",
-                "price_1 - 11 80 500 - -",
-                "price_1 graduated - 0 - paused 210000"
+                "price_1 - 11 80 500 - -"
             ]
         );
         let metered = with(|sub| {
@@ -590,5 +743,82 @@ mod tests {
         });
         let fault = event(&tiny, "customer.subscription.updated").unwrap_err();
         assert_eq!(fault.reason, "is below a minor unit: 0.5");
+    }
+
+    #[test]
+    fn an_amount_off_the_whole_is_taken_once() {
+        let two = with(|sub| {
+            let mut second = sub["items"]["data"][0].clone();
+            second["id"] = json!("si_2");
+            second["quantity"] = json!(1);
+            second["price"]["unit_amount"] = json!(3000);
+            sub["items"]["data"].as_array_mut().unwrap().push(second);
+            sub["discount"] =
+                json!({"id": "di", "coupon": {"duration": "forever", "amount_off": 1000, "currency": "eur"}});
+        });
+        // 60.00 and 30.00: two thirds and one, to the cent.
+        let found = event(&two, "customer.subscription.updated").unwrap();
+        assert_eq!(shown(&found, &["item_id", "discount_minor"]), ["si_1 666", "si_2 334"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_keeps_nothing_else_from_landing() {
+        let unknown = with(|sub| sub["discounts"] = json!(["di_gone"]));
+        let seen = |event_type| Seen::Event {
+            id: "evt_1",
+            event_type,
+            at: at(500),
+            version: 9,
+            previous: None,
+        };
+        let landed = told(&unknown, seen("customer.subscription.created"));
+        assert_eq!((landed.records.len(), landed.faults.len()), (1, 1));
+        // A price below a minor unit: the state waits among the dead letters, and the end lands all the same.
+        let tiny = |status: &str| {
+            with(|sub| {
+                sub["status"] = json!(status);
+                sub["items"]["data"][0]["price"]["unit_amount"] = Value::Null;
+            })
+        };
+        let active = told(&tiny("active"), seen("customer.subscription.updated"));
+        assert_eq!((active.records.len(), active.faults.len()), (0, 1));
+        let ended = told(&tiny("canceled"), seen("customer.subscription.deleted"));
+        assert_eq!(
+            shown(&ended.records, &["item_id", "status", "unit_price_minor"]),
+            ["si_1 canceled 0"]
+        );
+        assert_eq!(ended.faults.len(), 1);
+    }
+
+    #[test]
+    fn not_paying_now_says_nothing_of_before() {
+        let listed = |known_until| {
+            let unpaid = with(|sub| {
+                sub["status"] = json!("unpaid");
+                sub["current_period_start"] = json!(at(400).timestamp());
+            });
+            let told = all(told(
+                &unpaid,
+                Seen::Listed {
+                    known_until,
+                    version: 7,
+                },
+            ))
+            .unwrap();
+            shown(&told, &["status", "valid_from"])
+        };
+        let unpaid = format!("unpaid {}", written(at(400)));
+        assert_eq!(listed(None), [format!("active {}", written(at(0))), unpaid.clone()]);
+        assert_eq!(listed(Some(at(300))), [unpaid]);
+    }
+
+    #[test]
+    fn packages_of_units_are_paid_whole() {
+        let price = |round: &str| json!({"transform_quantity": {"divide_by": 10, "round": round}});
+        assert_eq!(
+            (billed_units(&price("up"), 25), billed_units(&price("down"), 25)),
+            (3, 2)
+        );
+        assert_eq!(billed_units(&json!({}), 25), 25);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::signature::HmacScheme;
 use crate::receivers::{
     fields::{Fault, Fields},
-    parsed::{Parsed, Received},
+    parsed::{Parsed, Received, check_count},
 };
 
 /// Whose request it is.
@@ -45,6 +45,7 @@ pub(crate) fn parse(
         // A batch of up to a hundred events.
         Vendor::HubSpot => {
             let events: Vec<&RawValue> = serde_json::from_str(body).map_err(|error| error.to_string())?;
+            check_count(events.len())?;
             events.iter().map(|event| event.get()).collect()
         }
         _ => {

@@ -40,7 +40,7 @@ pub(crate) async fn webhook(
         };
         let source = known.ok_or_else(unknown)?;
         let vendor = vendor(source).ok_or_else(unknown)?;
-        let text = body::read(&headers, body, &receivers.room).await?;
+        let text = body::read(&headers, body, &receivers.room, body::MAX_BODY_BYTES).await?;
         let request = Signed {
             header: |headers, name| headers.get(name)?.to_str().ok(),
             headers: &headers,

@@ -135,8 +135,10 @@ impl Writer {
             while let Some(command) = next.take() {
                 match command {
                     Command::Seal(answer) => {
-                        // Nobody waits any more: the flush was given up, and the next one seals again.
-                        let _ = answer.send(self.seal());
+                        // Nobody waits any more: the flush was given up, and the next one is told of them.
+                        if let Err(Ok(paths)) = answer.send(self.seal()) {
+                            self.parts.older.extend(paths);
+                        }
                     }
                     append @ Command::Append { .. } => next = self.append_group(append, &mut commands),
                 }
@@ -198,7 +200,10 @@ impl Writer {
                         .parts
                         .hot
                         .push(request.parts, request.first_seq, landed_at, landed_on);
-                    // Durable and not shown would be a fault of ours: it is told, and shown after the next start.
+                    // Durable and not shown would be a fault of ours: the log is kept, and shows it after the next start.
+                    if let Err(error) = &shown {
+                        self.poisoned = Some(error.to_string());
+                    }
                     let _ = request.answer.send(shown.map(|()| request.appended));
                 }
             }
@@ -268,8 +273,6 @@ impl Writer {
         {
             self.check_disk()?;
             let segment = Segment::create(&self.parts.dir, self.parts.next_group, self.group.len())?;
-            // An earlier process may have left one of this name, without any whole group: it is this one now.
-            self.parts.older.retain(|older| older != segment.path());
             if let Some(full) = self.segment.replace(segment) {
                 self.parts.older.push(full.path().to_owned());
             }

@@ -24,6 +24,24 @@ pub enum Part {
     Letters(Vec<DeadLetter>),
 }
 
+impl Part {
+    /// Its rows or letters.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Rows { rows, .. } => rows.len(),
+            Self::Letters(letters) => letters.len(),
+        }
+    }
+
+    /// About what it takes in memory.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Rows { rows, .. } => rows.iter().map(Row::weight).sum(),
+            Self::Letters(letters) => letters.iter().map(|letter| letter.row.len() + 400).sum(),
+        }
+    }
+}
+
 /// What became of a request. All of it is durable.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Appended {

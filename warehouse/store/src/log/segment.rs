@@ -32,16 +32,18 @@ impl Segment {
         let path = dir.join(format!("{first_group:020}.log"));
         let size = SEGMENT_BYTES.max(BLOCK + least.next_multiple_of(BLOCK));
         let create = || -> std::io::Result<File> {
-            // A segment of that number can only be one that was created and never acknowledged anything.
-            let file = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
+            let file = OpenOptions::new().create_new(true).write(true).open(&path)?;
             reserve(&file, size)?;
             file.write_all_at(&segment_header(first_group), 0)?;
             file.sync_all()?;
             Ok(file)
         };
         let file = create().map_err(|error| {
-            // What could not be created whole is no segment; recovery would take it for a damaged one.
-            let _ = std::fs::remove_file(&path);
+            // What could not be created whole is no segment; recovery would take it for a damaged one. What was there
+            // before is not ours to remove.
+            if error.kind() != std::io::ErrorKind::AlreadyExists {
+                let _ = std::fs::remove_file(&path);
+            }
             StoreError::io("create log segment", &path)(error)
         })?;
         sync_dir(dir)?;
@@ -94,10 +96,18 @@ pub(crate) fn replay(
     mut each: impl FnMut(&Path, &[u8]) -> Result<(), StoreError>,
 ) -> Result<u64, StoreError> {
     let paths = segments(dir)?;
+    if dir.is_dir() {
+        sync_dir(dir)?;
+    }
     let mut next_group = None;
     for (index, path) in paths.iter().enumerate() {
         let is_last = index + 1 == paths.len();
-        let bytes = std::fs::read(path).map_err(StoreError::io("read log segment", path))?;
+        // What an earlier process wrote and did not live to sync may be in the machine's memory alone; from here on it is
+        // taken for durable.
+        let bytes = std::fs::File::open(path)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::read(path))
+            .map_err(StoreError::io("read log segment", path))?;
         let damaged = |reason: String| StoreError::Damaged {
             path: path.clone(),
             reason: format!(
@@ -125,6 +135,12 @@ pub(crate) fn replay(
                 "at byte {}: an acknowledged group is damaged",
                 read.end
             )));
+        }
+        if is_last && read.frames.is_empty() {
+            // The next segment will have its name.
+            std::fs::remove_file(path).map_err(StoreError::io("remove", path))?;
+            sync_dir(dir)?;
+            return Ok(read.next_group);
         }
         if read.torn {
             tracing::warn!("{}: a write that was never acknowledged is cut off", path.display());
@@ -257,5 +273,13 @@ mod tests {
         let (_first, _second) = two_segments(dir.path());
         std::fs::write(dir.path().join(format!("{:020}.log", 4)), vec![0; 3 * BLOCK]).unwrap();
         assert_eq!(read(dir.path()).unwrap().0, 4);
+        assert_eq!(segments(dir.path()).unwrap().len(), 2);
+        // Nor does one whose header is there, and whose first group is torn; the next has its name.
+        let mut third = Segment::create(dir.path(), 4, 0).unwrap();
+        third.file.write_all_at(&group(4, b"four")[..20], BLOCK as u64).unwrap();
+        assert_eq!(read(dir.path()).unwrap().0, 4);
+        third = Segment::create(dir.path(), 4, 0).unwrap();
+        third.append(&group(4, b"four")).unwrap();
+        assert_eq!(read(dir.path()).unwrap().0, 5);
     }
 }
