@@ -30,3 +30,4 @@ mod random_companies;
 mod receivers;
 mod recognition;
 mod stripe;
+mod webhooks;

@@ -2,11 +2,13 @@
 //! kept for 30 days; after a longer gap everything is listed again, and states hold from the end of what was known.
 
 mod complete;
+mod discounts;
 mod invoice;
 mod json;
 mod map;
 mod payment;
 mod subscription;
+mod terms;
 
 use std::collections::HashMap;
 
