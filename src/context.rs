@@ -6,7 +6,7 @@ use std::{
 use atalaya_ingest::{Receivers, Sources};
 use atalaya_metrics::Evaluator;
 use atalaya_model::{Clock, ManualClock, SystemClock};
-use atalaya_store::{Home, Intake, IntakeLimits, OwnerLock};
+use atalaya_store::{Home, Intake, OwnerLock};
 
 /// What a command runs in.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) receivers: Option<Arc<Receivers>>,
     /// Whether this process watches the rules already.
     pub(crate) watching: bool,
+    /// Held while sources are asked: two at once would each write how far they have come.
+    pub(crate) sync_turn: Arc<tokio::sync::Mutex<()>>,
     /// Held while rules are evaluated or intents delivered: two at once would both decide.
     pub(crate) alert_turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -50,6 +52,7 @@ impl Context {
             intake: None,
             receivers: None,
             watching: false,
+            sync_turn: Arc::default(),
             alert_turn: Arc::default(),
         })
     }
@@ -72,8 +75,12 @@ impl Context {
         &self,
         home: &Home,
         owner: Arc<OwnerLock>,
-        limits: IntakeLimits,
+        sources: Option<&Sources>,
     ) -> anyhow::Result<Intake> {
+        let limits = match sources {
+            Some(sources) => sources.limits().clone(),
+            None => Sources::none()?.limits().clone(),
+        };
         Ok(Intake::open(home, owner, Arc::clone(&self.clock), limits).await?)
     }
 

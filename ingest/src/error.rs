@@ -48,6 +48,14 @@ pub enum IngestError {
 }
 
 impl IngestError {
+    /// What is wrong, without the place and without what is true of files alone.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::BadFile { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
     pub(crate) fn file(file: &std::path::Path, line: Option<u64>, reason: impl Into<String>) -> Self {
         Self::BadFile {
             file: file.to_owned(),

@@ -2,10 +2,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use atalaya_model::{Clock, Kind, calendar};
 use atalaya_store::{
-    DEAD_LETTERS, DeadLetter, Home, OwnerLock, RowBatchBuilder, Snapshot, StoreError, TableWriter, dead_letter_batch,
+    DEAD_LETTERS, DeadLetter, Home, OwnerLock, RowBatchBuilder, Snapshot, TableWriter, dead_letter_batch,
     dead_letters_from, table_schema,
 };
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
 
 use crate::{IngestError, Mapping, file, plan::Plan};
@@ -25,19 +24,7 @@ pub async fn list_dead_letters(home: &Home) -> Result<Vec<DeadLetter>, IngestErr
     let mut newest: BTreeMap<(String, String), DeadLetter> = BTreeMap::new();
     if let Some(table) = snapshot.tables.get(DEAD_LETTERS) {
         for data_file in &table.files {
-            let unreadable = |source| StoreError::Parquet {
-                path: data_file.path.clone(),
-                source,
-            };
-            let opened = std::fs::File::open(&data_file.path).map_err(|source| StoreError::Io {
-                action: "open",
-                path: data_file.path.clone(),
-                source,
-            })?;
-            let reader = ParquetRecordBatchReaderBuilder::try_new(opened)
-                .and_then(|builder| builder.build())
-                .map_err(unreadable)?;
-            for batch in reader {
+            for batch in data_file.batches(None)? {
                 for letter in dead_letters_from(&batch?) {
                     let key = (letter.kind.clone(), letter.id.clone());
                     let known = newest.get(&key);
@@ -117,7 +104,7 @@ async fn replay_group(
         let plan = match Plan::new(std::path::Path::new(&letter.file), kind, mapping, &columns, zone, now) {
             Ok(plan) => plan,
             Err(error) => {
-                report.still_dead.push(format!("{place}: {error}"));
+                report.still_dead.push(format!("{place}: {}", error.reason()));
                 continue;
             }
         };

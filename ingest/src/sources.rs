@@ -282,6 +282,11 @@ impl Sources {
         })
     }
 
+    /// None, and the limits that hold where nothing else is said.
+    pub fn none() -> Result<Self, IngestError> {
+        Self::parse("defaults.toml", "", |_| None, |_| Err(String::new()))
+    }
+
     /// The limits of what they send together.
     pub fn limits(&self) -> &IntakeLimits {
         &self.limits

@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use atalaya_store::{Home, IntakeLimits, StoreError};
+use atalaya_store::{Home, StoreError};
 
 use crate::{console::Console, context::Context, delegate};
 
@@ -10,11 +10,7 @@ pub(crate) async fn run(context: &Context, console: &dyn Console) -> anyhow::Res
         None => {
             let home = context.home()?;
             let owner = context.own(&home)?;
-            context
-                .open_intake(&home, owner, IntakeLimits::default())
-                .await?
-                .flush()
-                .await?
+            context.open_intake(&home, owner, None).await?.flush().await?
         }
     };
     console.note(&format!("{} rows into {} tables", flushed.rows, flushed.tables));
@@ -37,8 +33,7 @@ pub(crate) async fn before_another_command(
     match home.own() {
         Ok(owner) => {
             // Nothing is taken here: the sources and their keys are not needed.
-            let limits = IntakeLimits::default();
-            let flushed = context.open_intake(&home, owner.into(), limits).await?.flush().await?;
+            let flushed = context.open_intake(&home, owner.into(), None).await?.flush().await?;
             tracing::info!("{} rows of an earlier process came from the log", flushed.rows);
             Ok(None)
         }

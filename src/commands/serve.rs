@@ -6,7 +6,7 @@ use atalaya_server::Server;
 use atalaya_sql::verify;
 use atalaya_store::{Compaction, Home, Intake, Snapshot};
 use clap::Args;
-use tokio::{net::TcpListener, signal::unix::SignalKind, sync::watch};
+use tokio::{net::TcpListener, signal::unix::SignalKind, sync::watch, task::JoinSet};
 
 use super::alerts;
 use crate::{console::Console, context::Context, delegate};
@@ -44,15 +44,17 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         watching: arguments.with_alerts,
         ..context.clone()
     };
-    let receiving = take_events(&arguments, &mut context, &home).await?;
+    // What goes on beside the requests; ended before the process is, so that nothing is cut off in the middle of a proof.
+    let mut background = JoinSet::new();
+    let receiving = take_events(&arguments, &mut context, &home, &mut background).await?;
     let evaluator = Arc::new(context.evaluator()?);
     let (changed, commits) = watch::channel(0_u64);
     let server = Server::bind(arguments.listen, Arc::clone(&evaluator), commits.clone()).await?;
     delegate::listen(&home, context.clone())?;
-    let seen = watch_commits(Arc::clone(&evaluator), changed);
+    let seen = watch_commits(Arc::clone(&evaluator), changed, &mut background);
     if arguments.with_alerts {
         let watcher = alerts::Watcher::start(&context).await?;
-        tokio::spawn(watcher.run(seen));
+        background.spawn(watcher.run(seen));
     }
     console.note(&format!(
         "{} is served at http://{}",
@@ -76,6 +78,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         _ = tokio::signal::ctrl_c() => {}
         _ = terminated.recv() => {}
     }
+    background.shutdown().await;
     if let Some(intake) = &context.intake {
         intake.flush().await?;
     }
@@ -89,20 +92,20 @@ async fn take_events(
     arguments: &Arguments,
     context: &mut Context,
     home: &Home,
+    background: &mut JoinSet<()>,
 ) -> anyhow::Result<Option<(TcpListener, axum::Router)>> {
     let sources = context.sources(home)?;
     let connections = sources.as_ref().map_or(&[][..], Sources::connections);
     if arguments.receive.is_none() && connections.is_empty() && !home.has_log()? {
         return Ok(None);
     }
-    let limits = sources.as_ref().map(|sources| sources.limits().clone());
     let owner = context.own(home)?;
-    let intake = Arc::new(context.open_intake(home, owner, limits.unwrap_or_default()).await?);
-    tokio::spawn(flush_when_due(Arc::clone(&intake)));
+    let intake = Arc::new(context.open_intake(home, owner, sources.as_ref()).await?);
+    background.spawn(flush_when_due(Arc::clone(&intake)));
     context.intake = Some(Arc::clone(&intake));
-    tokio::spawn(tidy(context.clone()));
+    background.spawn(tidy(context.clone()));
     for connection in connections {
-        tokio::spawn(ask_again_and_again(
+        background.spawn(ask_again_and_again(
             connection.clone(),
             Arc::clone(&intake),
             context.clone(),
@@ -156,6 +159,7 @@ async fn ask_again_and_again(connection: Connection, intake: Arc<Intake>, contex
     loop {
         ticker.tick().await;
         let done = async {
+            let _turn = context.sync_turn.lock().await;
             let home = context.home()?;
             let report = sync(&home, &intake, &connection, &context.clock, &|_| {}).await?;
             tracing::info!(
@@ -197,12 +201,16 @@ async fn flush_when_due(intake: Arc<Intake>) {
 
 /// Tells boards and rules of every commit, and has the second engine prove the newest snapshot behind them: a commit that
 /// lands while a proof is running is told at once and proved next.
-fn watch_commits(evaluator: Arc<Evaluator>, changed: watch::Sender<u64>) -> watch::Receiver<u64> {
+fn watch_commits(
+    evaluator: Arc<Evaluator>,
+    changed: watch::Sender<u64>,
+    background: &mut JoinSet<()>,
+) -> watch::Receiver<u64> {
     let (landed, landings) = watch::channel(0_u64);
     let (to_prove, newest) = watch::channel(None::<Snapshot>);
     let changed = Arc::new(changed);
-    tokio::spawn(prove(Arc::clone(&evaluator), newest, Arc::clone(&changed)));
-    tokio::spawn(async move {
+    background.spawn(prove(Arc::clone(&evaluator), newest, Arc::clone(&changed)));
+    background.spawn(async move {
         let mut ticker = tokio::time::interval(Duration::from_millis(LOOK_MILLIS));
         let mut known: Option<Snapshot> = None;
         loop {

@@ -28,11 +28,12 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     let chosen: Vec<&Connection> = sources.connections().iter().filter(wanted).collect();
     if chosen.is_empty() {
         let known: Vec<&str> = sources.connections().iter().map(|known| known.name.as_str()).collect();
-        anyhow::bail!(
-            "{}: no such connection; there are: {}",
-            file.display(),
-            known.join(", ")
-        );
+        let known = if known.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are: {}", known.join(", "))
+        };
+        anyhow::bail!("{}: no such connection; {known}", file.display());
     }
     if arguments.check {
         for connection in chosen {
@@ -45,9 +46,10 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         Some(intake) => Arc::clone(intake),
         None => {
             let owner = context.own(&home)?;
-            Arc::new(context.open_intake(&home, owner, sources.limits().clone()).await?)
+            Arc::new(context.open_intake(&home, owner, Some(&sources)).await?)
         }
     };
+    let _turn = context.sync_turn.lock().await;
     let attached = intake.attach(&home);
     let mut failed = 0;
     for connection in chosen {

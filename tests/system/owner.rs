@@ -21,6 +21,16 @@ impl Serving {
         self.child.wait().unwrap();
     }
 
+    /// Asks it to end, as a service manager does; whether it ended well.
+    pub(crate) fn terminate(&mut self) -> bool {
+        let asked = std::process::Command::new("kill")
+            .arg(self.id().to_string())
+            .status()
+            .unwrap();
+        assert!(asked.success());
+        self.child.wait().unwrap().success()
+    }
+
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

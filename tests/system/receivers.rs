@@ -441,6 +441,22 @@ async fn hostile_requests_are_refused_in_bounded_memory_and_counted() {
     assert!(refused[1..].iter().any(|count| *count != "0"), "{counted}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_it_leaves_nothing_in_the_log() {
+    let home = Home::new();
+    let mut serving = listening(&home, "");
+    let event = r#"{"userId":"u","event":"x","messageId":"m1"}"#;
+    assert_eq!(
+        answer(Sender::to(&serving).segment("track", event)).await.0,
+        StatusCode::OK
+    );
+    assert!(serving.terminate());
+    assert_eq!(std::fs::read_dir(home.path().join("log")).unwrap().count(), 0);
+    assert!(!home.path().join("atalaya.sock").exists());
+    let found = home.ok(&["sql", "SELECT record_key FROM product_events_known", "--format", "csv"]);
+    assert_eq!(found, "record_key\nm1\n");
+}
+
 #[test]
 fn listening_needs_sources_and_says_so() {
     let home = Home::new();

@@ -102,9 +102,12 @@ pub(crate) fn parts(source: &str, vendor: &str, zone: Tz, now: DateTime<Utc>, ob
         None => rows.push((kind, vec![row])),
     };
     for (number, object) in (1..).zip(objects) {
+        // Asked for again, an object has the same faults: their letters have the same names.
+        let mut buried = 0;
         let mut bury = |kind: &str, fault: Fault| {
+            buried += 1;
             letters.push(DeadLetter {
-                id: format!("{place}:{}:{}", object.key, letters.len()),
+                id: format!("{place}:{}:{}", object.key, buried),
                 state: "dead".to_owned(),
                 kind: kind.to_owned(),
                 file: place.clone(),
@@ -171,5 +174,50 @@ fn raw(source: &str, object: Mapped) -> Row {
         recorded_at: None,
         source: Some(source.to_owned()),
         extra: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Record {
+        /// The values of these columns, with a dash where there is none.
+        pub(crate) fn shown(&self, columns: &[&str]) -> String {
+            let cells: Vec<&str> = columns.iter().map(|column| self.get(column).unwrap_or("-")).collect();
+            cells.join(" ")
+        }
+    }
+
+    fn letters(objects: Vec<Mapped>) -> Vec<DeadLetter> {
+        let parts = parts("billing", "stripe", chrono_tz::UTC, DateTime::UNIX_EPOCH, objects);
+        let letters = parts.into_iter().filter_map(|part| match part {
+            Part::Letters(letters) => Some(letters),
+            Part::Rows { .. } => None,
+        });
+        letters.flatten().collect()
+    }
+
+    fn object(key: &str, faults: usize) -> Mapped {
+        Mapped {
+            key: key.to_owned(),
+            event_type: "x".to_owned(),
+            object_id: None,
+            happened_at: DateTime::UNIX_EPOCH,
+            payload: "{}".to_owned(),
+            told: Told {
+                records: vec![Record::new(Kind::Customers)],
+                faults: vec![Fault::of("f", "is wrong"); faults],
+            },
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_asked_for_again_has_the_same_dead_letters() {
+        let together = letters(vec![object("a", 2), object("b", 1)]);
+        assert_eq!(together.len(), 5, "a record without its columns is one too");
+        let alone = letters(vec![object("b", 1)]);
+        let ids = |letters: &[DeadLetter]| letters.iter().map(|letter| letter.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&together)[3..], ids(&alone));
     }
 }

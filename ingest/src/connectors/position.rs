@@ -7,7 +7,6 @@ use arrow::{
 use atalaya_model::Kind;
 use atalaya_store::{Home, Part, Row, Snapshot, StoreError, Value};
 use chrono::{DateTime, Utc};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// The newest position of a source, or `None` when it was never read.
 pub(super) async fn newest(home: &Home, source: &str) -> Result<Option<String>, StoreError> {
@@ -17,19 +16,7 @@ pub(super) async fn newest(home: &Home, source: &str) -> Result<Option<String>, 
     };
     let mut newest: Option<(i64, String)> = None;
     for file in &table.files {
-        let unreadable = |source| StoreError::Parquet {
-            path: file.path.clone(),
-            source,
-        };
-        let opened = std::fs::File::open(&file.path).map_err(|source| StoreError::Io {
-            action: "open",
-            path: file.path.clone(),
-            source,
-        })?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(opened)
-            .and_then(|builder| builder.build())
-            .map_err(unreadable)?;
-        for batch in reader {
+        for batch in file.batches(Some(&["source", "position", "arrival_seq"]))? {
             let batch = batch?;
             let text = |name: &str| {
                 batch

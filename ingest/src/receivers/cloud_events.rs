@@ -36,25 +36,13 @@ pub(crate) fn parse(mode: Mode<'_>, body: &str, received: &Received<'_>) -> Resu
         }
         Mode::Binary(attributes) => {
             let event = (1, body, binary(attributes, body, received));
-            return Ok(Parsed::collect(
-                Kind::ProductEvents,
-                received,
-                "cloud_events",
-                true,
-                [event],
-            ));
+            return Ok(Parsed::collect(Kind::ProductEvents, received, "cloud_events", [event]));
         }
     };
     let events = (1..)
         .zip(bodies)
         .map(|(number, text)| (number, text, structured(text, received)));
-    Ok(Parsed::collect(
-        Kind::ProductEvents,
-        received,
-        "cloud_events",
-        true,
-        events,
-    ))
+    Ok(Parsed::collect(Kind::ProductEvents, received, "cloud_events", events))
 }
 
 #[derive(Debug, Default)]

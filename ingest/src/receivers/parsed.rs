@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::fields::Fault;
 
 /// Events of a request: a few bytes each would otherwise become gigabytes of rows.
-pub(crate) const MAX_EVENTS: usize = 20_000;
+const MAX_EVENTS: usize = 20_000;
 
 /// An error when a request has too many events.
 pub(crate) fn check_count(events: usize) -> Result<(), String> {
@@ -37,12 +37,11 @@ pub(crate) struct Parsed {
 }
 
 impl Parsed {
-    /// Collects rows of one kind and what did not fit.
+    /// Collects rows of one kind, each to be landed once, and what did not fit.
     pub(crate) fn collect<'t>(
         kind: Kind,
         received: &Received<'_>,
         protocol: &str,
-        once: bool,
         events: impl IntoIterator<Item = (i64, &'t str, Result<Row, Fault>)>,
     ) -> Self {
         let mut rows = Vec::new();
@@ -73,7 +72,7 @@ impl Parsed {
         }
         let mut parts = Vec::new();
         if !rows.is_empty() {
-            parts.push(Part::Rows { kind, rows, once });
+            parts.push(Part::Rows { kind, rows, once: true });
         }
         if !letters.is_empty() {
             parts.push(Part::Letters(letters));

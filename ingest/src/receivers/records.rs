@@ -66,7 +66,7 @@ pub(crate) fn parse(
             Err(fault) => Some((number, line, Err(fault))),
         }
     });
-    let mut parsed = Parsed::collect(kind, received, "records", true, events);
+    let mut parsed = Parsed::collect(kind, received, "records", events);
     if !always.is_empty() {
         parsed.parts.push(Part::Rows {
             kind,
@@ -77,12 +77,10 @@ pub(crate) fn parse(
     parsed
 }
 
-/// The error of a plan without the words that are about files.
+/// A plan's error as it is of one line: the advice beside it is for whoever imports a file.
 fn missing(error: &IngestError) -> String {
-    match error {
-        IngestError::BadFile { reason, .. } => reason.split(". ").next().unwrap_or_default().to_owned(),
-        other => other.to_string(),
-    }
+    let reason = error.reason().replace("the file has none", "the line has none");
+    reason.split(". ").next().unwrap_or_default().to_owned()
 }
 
 fn owned(mut row: Row, received: &Received<'_>) -> Result<Row, Fault> {

@@ -93,7 +93,7 @@ pub(crate) fn parse(call: Call, body: &str, received: &Received<'_>) -> Result<P
     let events = (1..)
         .zip(messages)
         .map(|(number, text)| (number, text, event(text, &batch, received, number)));
-    Ok(Parsed::collect(Kind::ProductEvents, received, "segment", true, events))
+    Ok(Parsed::collect(Kind::ProductEvents, received, "segment", events))
 }
 
 struct BatchFacts<'a> {

@@ -7,15 +7,15 @@ use std::{
 };
 
 use atalaya_model::{Clock, calendar};
-use chrono::Utc;
 use tokio::sync::Semaphore;
 
 use crate::{
-    Appended, CommitOutcome, DEAD_LETTERS, FailPoint, Home, OwnerLock, Part, Snapshot, StoreError, TableWriter,
+    Appended, CommitOutcome, FailPoint, Home, OwnerLock, Part, Snapshot, StoreError, TableWriter,
     durable::{create_dir, sync_dir},
     hot::{HotRows, Piece},
     log::{Appender, AppenderParts, Logged, replay},
-    seen::{SeenKeys, event_key},
+    recovery::{last_landed, recover},
+    seen::SeenKeys,
 };
 
 /// The identity under which the log commits to a table; the version beside it is the last arrival number.
@@ -36,19 +36,6 @@ pub struct IntakeLimits {
     pub keep_free_bytes: u64,
     /// Days for which each source's events are remembered, by name of the source.
     pub window_days: HashMap<String, u32>,
-}
-
-impl Default for IntakeLimits {
-    fn default() -> Self {
-        Self {
-            in_flight_bytes: 64 << 20,
-            hot_bytes: 512 << 20,
-            flush_at_bytes: 64 << 20,
-            flush_after_secs: 60,
-            keep_free_bytes: 1 << 30,
-            window_days: HashMap::new(),
-        }
-    }
 }
 
 /// What a flush moved.
@@ -244,62 +231,27 @@ impl Intake {
     }
 }
 
-/// How far the log is in each table, by the tables' own commits.
-async fn last_landed(home: &Home, owner: &OwnerLock, clock: &dyn Clock) -> Result<HashMap<String, i64>, StoreError> {
-    let mut landed = HashMap::new();
-    for name in home.table_names() {
-        let table = home.table_named(&name, owner, clock.now()).await?;
-        if let Some(seq) = table.transaction_version(LOG_APP_ID).await? {
-            landed.insert(name, seq);
-        }
-    }
-    Ok(landed)
-}
-
-/// Takes a request from the log that an earlier process wrote: what a table has already is passed over.
-fn recover(
-    parts: Vec<Part>,
-    first_seq: i64,
-    landed_at: chrono::DateTime<Utc>,
-    landed_on: chrono::NaiveDate,
-    landed: &HashMap<String, i64>,
-    hot: &HotRows,
-    seen: &mut SeenKeys,
-) -> Result<(), StoreError> {
-    let mut seq = first_seq;
-    for part in parts {
-        let (name, count) = match &part {
-            Part::Rows { kind, rows, .. } => {
-                for row in rows {
-                    if let (Some(source), Some(key)) = (&row.source, &row.record_key) {
-                        seen.insert(source, event_key(*kind, key, row.record_version), landed_on);
-                    }
-                }
-                (kind.name(), rows.len())
-            }
-            Part::Letters(letters) => (DEAD_LETTERS, letters.len()),
-        };
-        let part_seq = seq;
-        seq = seq.saturating_add_unsigned(count as u64);
-        // A flush takes whole requests, so a part is in its table as a whole or not at all.
-        if count > 0 && landed.get(name).is_none_or(|last| *last < part_seq) {
-            hot.push(vec![part], part_seq, landed_at, landed_on)?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use atalaya_model::{Kind, ManualClock};
-    use chrono::{DateTime, TimeDelta, TimeZone};
-    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 
     use super::*;
     use crate::{Row, Value};
 
     fn start() -> DateTime<Utc> {
         Utc.with_ymd_and_hms(2026, 3, 1, 22, 30, 0).unwrap()
+    }
+
+    fn limits() -> IntakeLimits {
+        IntakeLimits {
+            in_flight_bytes: 64 << 20,
+            hot_bytes: 512 << 20,
+            flush_at_bytes: 64 << 20,
+            flush_after_secs: 60,
+            keep_free_bytes: 0,
+            window_days: HashMap::new(),
+        }
     }
 
     struct Place {
@@ -320,8 +272,7 @@ mod tests {
             let owner = Arc::new(home.own().unwrap());
             let limits = IntakeLimits {
                 window_days: HashMap::from([("web".to_owned(), 2)]),
-                keep_free_bytes: 0,
-                ..IntakeLimits::default()
+                ..limits()
             };
             let clock: Arc<dyn Clock> = self.clock.clone();
             Intake::open(&home, owner, clock, limits).await
@@ -370,12 +321,7 @@ mod tests {
             .map(|table| table.files.clone())
             .unwrap_or_default()
         {
-            let opened = std::fs::File::open(&file.path).unwrap();
-            for batch in ParquetRecordBatchReaderBuilder::try_new(opened)
-                .unwrap()
-                .build()
-                .unwrap()
-            {
+            for batch in file.batches(None).unwrap() {
                 let batch = batch.unwrap();
                 let column = batch.column_by_name("record_key").unwrap();
                 let column = arrow::array::AsArray::as_string::<i32>(column);
@@ -522,7 +468,7 @@ mod tests {
         let home = Home::open_or_create(place.dir.path(), None).unwrap();
         let limits = IntakeLimits {
             keep_free_bytes: u64::MAX,
-            ..IntakeLimits::default()
+            ..limits()
         };
         let owner = Arc::new(home.own().unwrap());
         let intake = Intake::open(&home, owner, place.clock.clone(), limits).await.unwrap();

@@ -16,6 +16,7 @@ mod hot;
 mod intake;
 mod log;
 mod origin;
+mod recovery;
 mod row;
 mod schema;
 mod seen;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs::File,
     hash::{BuildHasherDefault, Hasher},
 };
 
@@ -12,10 +11,9 @@ use arrow::{
 };
 use atalaya_model::Kind;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 use sha2::{Digest, Sha256};
 
-use crate::{Snapshot, StoreError};
+use crate::{DataFile, Snapshot, StoreError};
 
 /// Days for which a source's events are remembered when it says nothing: more than the 12 hours for which the longest
 /// of the known clients tries again.
@@ -140,7 +138,7 @@ impl SeenKeys {
             for file in &table.files {
                 let too_old = partition_of(&file.path).is_some_and(|name| name < oldest_partition);
                 if !too_old {
-                    self.fill_from(kind, &file.path, since, &day_of)?;
+                    self.fill_from(kind, file, since, &day_of)?;
                 }
             }
         }
@@ -150,24 +148,15 @@ impl SeenKeys {
     fn fill_from(
         &mut self,
         kind: Kind,
-        path: &std::path::Path,
+        file: &DataFile,
         since: DateTime<Utc>,
         day_of: &impl Fn(DateTime<Utc>) -> NaiveDate,
     ) -> Result<(), StoreError> {
-        let unreadable = |source| StoreError::Parquet {
-            path: path.to_owned(),
-            source,
-        };
-        let file = File::open(path).map_err(StoreError::io("open", path))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
-        let columns = ["source", "record_key", "record_version", "landed_at"];
-        let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
-        let reader = builder.with_projection(mask).build().map_err(unreadable)?;
-        for batch in reader {
+        for batch in file.batches(Some(&["source", "record_key", "record_version", "landed_at"]))? {
             let batch = batch?;
             let column = |name: &str| {
                 batch.column_by_name(name).ok_or_else(|| StoreError::Damaged {
-                    path: path.to_owned(),
+                    path: file.path.clone(),
                     reason: format!("it has no column {name}"),
                 })
             };

@@ -4,10 +4,11 @@ use std::{
     sync::Arc,
 };
 
-use arrow::datatypes::SchemaRef;
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use atalaya_model::Kind;
 use chrono::{DateTime, Utc};
 use deltalake::{DeltaTableBuilder, kernel::Add};
+use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 
 use crate::{
     Home, StoreError,
@@ -46,6 +47,25 @@ pub struct TableSnapshot {
 }
 
 impl DataFile {
+    /// Its rows as they lie, in all columns or in these.
+    pub fn batches(
+        &self,
+        columns: Option<&[&str]>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, StoreError>> + use<>, StoreError> {
+        let unreadable = |source| StoreError::Parquet {
+            path: self.path.clone(),
+            source,
+        };
+        let file = std::fs::File::open(&self.path).map_err(StoreError::io("open", &self.path))?;
+        let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+        if let Some(columns) = columns {
+            let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+            builder = builder.with_projection(mask);
+        }
+        let reader = builder.build().map_err(unreadable)?;
+        Ok(reader.map(|batch| Ok(batch?)))
+    }
+
     /// A file as its commit describes it.
     pub(crate) fn of(dir: &Path, add: &Add) -> Self {
         let tag = |name: &str| add.tags.as_ref().and_then(|tags| tags.get(name).cloned().flatten());

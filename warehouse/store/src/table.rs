@@ -166,22 +166,11 @@ impl Table {
         metadata: HashMap<String, serde_json::Value>,
         now: DateTime<Utc>,
     ) -> Result<CommitOutcome, StoreError> {
-        self.commit_version(adds, app_id, 1, metadata, now).await
+        self.commit_up_to(adds, app_id, 1, metadata, now).await
     }
 
     /// Commits what a stream has delivered up to `version`, once: a repetition changes nothing.
     pub(crate) async fn commit_up_to(
-        &mut self,
-        adds: Vec<Add>,
-        app_id: &str,
-        version: i64,
-        metadata: HashMap<String, serde_json::Value>,
-        now: DateTime<Utc>,
-    ) -> Result<CommitOutcome, StoreError> {
-        self.commit_version(adds, app_id, version, metadata, now).await
-    }
-
-    async fn commit_version(
         &mut self,
         adds: Vec<Add>,
         app_id: &str,

@@ -1,6 +1,6 @@
 //! Invoices as lines: what was charged, and what was taken back by voiding or writing off.
 
-use atalaya_model::{Kind, calendar};
+use atalaya_model::{Currency, Kind, calendar};
 use chrono_tz::Tz;
 use serde_json::Value;
 
@@ -30,16 +30,10 @@ pub(super) fn records(invoice: &Value, version: i64, zone: Tz) -> Result<Vec<Rec
     let currency = currency(invoice)?;
     let mut records = Vec::new();
     for line in elements(invoice, "lines") {
-        let line_id = text(line, &["id"]).ok_or_else(|| Fault::of("lines.id", "is missing"))?;
-        let amount = number(line, &["amount"]).ok_or_else(|| Fault::of("lines.amount", "is missing"))?;
-        let net = minor("lines.amount", amount - discounts_and_inclusive_tax(line), currency)?;
-        let mut record = Record::new(Kind::InvoiceLines);
+        let (mut record, line_id, net) = of_line(line, currency)?;
         record.set("record_version", version.to_string());
         record.set("customer_id", customer);
         record.set("invoice_id", id);
-        record.set("line_id", line_id);
-        record.set("amount_minor", net.to_string());
-        record.set("currency", currency.code());
         record.set("issued_at", written(issued_at));
         let subscription = text(line, &["subscription"])
             .or_else(|| text(line, &["parent", "subscription_item_details", "subscription"]));
@@ -103,17 +97,13 @@ pub(super) fn credit_note(note: &Value, version: i64) -> Result<Vec<Record>, Fau
     let currency = currency(note)?;
     let mut records = Vec::new();
     for line in elements(note, "lines") {
-        let line_id = text(line, &["id"]).ok_or_else(|| Fault::of("lines.id", "is missing"))?;
-        let amount = number(line, &["amount"]).ok_or_else(|| Fault::of("lines.amount", "is missing"))?;
-        let net = minor("lines.amount", amount - discounts_and_inclusive_tax(line), currency)?;
-        let mut record = Record::new(Kind::InvoiceLines);
+        let (mut record, line_id, net) = of_line(line, currency)?;
         record.set("record_version", version.to_string());
         record.set("customer_id", customer);
         record.set("invoice_id", invoice);
         record.set("line_id", format!("{id}|{line_id}"));
         record.set("line_type", "credit_note");
         record.set("amount_minor", (-net).to_string());
-        record.set("currency", currency.code());
         record.set("issued_at", written(issued_at));
         if text(note, &["status"]) == Some("void") {
             record.set("operation", "delete");
@@ -121,6 +111,18 @@ pub(super) fn credit_note(note: &Value, version: i64) -> Result<Vec<Record>, Fau
         records.push(record);
     }
     Ok(records)
+}
+
+/// A line's own part of its record, its id, and what it is without discounts and tax inside.
+fn of_line(line: &Value, currency: Currency) -> Result<(Record, &str, i64), Fault> {
+    let line_id = text(line, &["id"]).ok_or_else(|| Fault::of("lines.id", "is missing"))?;
+    let amount = number(line, &["amount"]).ok_or_else(|| Fault::of("lines.amount", "is missing"))?;
+    let net = minor("lines.amount", amount - discounts_and_inclusive_tax(line), currency)?;
+    let mut record = Record::new(Kind::InvoiceLines);
+    record.set("line_id", line_id);
+    record.set("amount_minor", net.to_string());
+    record.set("currency", currency.code());
+    Ok((record, line_id, net))
 }
 
 /// What of a line's amount is no revenue.
@@ -175,17 +177,7 @@ mod tests {
             "product",
             "issued_at",
         ];
-        let cell = |record: &Record, column: &str| record.get(column).unwrap_or("-").to_owned();
-        records
-            .iter()
-            .map(|record| {
-                columns
-                    .iter()
-                    .map(|column| cell(record, column))
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            })
-            .collect()
+        records.iter().map(|record| record.shown(&columns)).collect()
     }
 
     #[test]

@@ -229,17 +229,7 @@ mod tests {
     }
 
     fn shown(records: &[Record], columns: &[&str]) -> Vec<String> {
-        let cell = |record: &Record, column: &str| record.get(column).unwrap_or("-").to_owned();
-        records
-            .iter()
-            .map(|record| {
-                columns
-                    .iter()
-                    .map(|column| cell(record, column))
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            })
-            .collect()
+        records.iter().map(|record| record.shown(columns)).collect()
     }
 
     #[test]

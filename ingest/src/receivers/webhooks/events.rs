@@ -56,13 +56,7 @@ pub(crate) fn parse(
     let events = (1..)
         .zip(bodies)
         .map(|(number, text)| (number, text, row(vendor, headers, text, received)));
-    Ok(Parsed::collect(
-        Kind::VendorEvents,
-        received,
-        vendor.name(),
-        true,
-        events,
-    ))
+    Ok(Parsed::collect(Kind::VendorEvents, received, vendor.name(), events))
 }
 
 /// What identifies and describes one event.

@@ -42,7 +42,6 @@ pub(crate) async fn webhook(
         let vendor = vendor(source).ok_or_else(unknown)?;
         let text = body::read(&headers, body, &receivers.room, body::MAX_BODY_BYTES).await?;
         let request = Signed {
-            header: |headers, name| headers.get(name)?.to_str().ok(),
             headers: &headers,
             method: method.as_str(),
             query: query.as_deref(),
