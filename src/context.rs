@@ -1,12 +1,16 @@
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use atalaya_ingest::{Receivers, Sources};
 use atalaya_metrics::Evaluator;
 use atalaya_model::{Clock, ManualClock, SystemClock};
 use atalaya_store::{Home, Intake, OwnerLock};
+use tokio::sync::OwnedMutexGuard;
+
+type SyncTurn = Arc<tokio::sync::Mutex<()>>;
 
 /// What a command runs in.
 #[derive(Clone)]
@@ -25,8 +29,8 @@ pub(crate) struct Context {
     pub(crate) receivers: Option<Arc<Receivers>>,
     /// Whether this process watches the rules already.
     pub(crate) watching: bool,
-    /// Held while sources are asked: two at once would each write how far they have come.
-    pub(crate) sync_turn: Arc<tokio::sync::Mutex<()>>,
+    /// One for each source that is asked: two at once would each write how far they have come.
+    pub(crate) sync_turns: Arc<Mutex<HashMap<String, SyncTurn>>>,
     /// Held while rules are evaluated or intents delivered: two at once would both decide.
     pub(crate) alert_turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -52,7 +56,7 @@ impl Context {
             intake: None,
             receivers: None,
             watching: false,
-            sync_turn: Arc::default(),
+            sync_turns: Arc::default(),
             alert_turn: Arc::default(),
         })
     }
@@ -82,6 +86,15 @@ impl Context {
             None => Sources::none()?.limits().clone(),
         };
         Ok(Intake::open(home, owner, Arc::clone(&self.clock), limits).await?)
+    }
+
+    /// Waits until nobody asks a source, and keeps others from it.
+    pub(crate) async fn sync_turn(&self, connection: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.sync_turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(connection.to_owned()).or_default())
+        };
+        turn.lock_owned().await
     }
 
     pub(crate) fn evaluator(&self) -> anyhow::Result<Evaluator> {

@@ -37,8 +37,11 @@ pub(crate) fn convert(
                 .map(|money| Value::Integer(money.minor))
                 .map_err(|error| error.to_string())
         }
-        ColumnType::Minor | ColumnType::Ppm | ColumnType::E12 if !reading.in_larger_unit => integer(text),
+        ColumnType::Minor | ColumnType::Ppm | ColumnType::E12 | ColumnType::E6 if !reading.in_larger_unit => {
+            integer(text)
+        }
         ColumnType::Ppm => scaled(text, 4, reading.decimal_comma),
+        ColumnType::E6 => scaled(text, 6, reading.decimal_comma),
         ColumnType::E12 | ColumnType::Minor => scaled(text, 12, reading.decimal_comma),
         ColumnType::Date => date(text, reading.format.as_deref()).map(Value::Date),
         ColumnType::Instant => instant(text, reading.format.as_deref(), zone).map(Value::Instant),

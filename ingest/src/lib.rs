@@ -14,10 +14,10 @@ mod replay;
 mod rows;
 mod sources;
 
-pub use connectors::{ConnectorError, SyncReport, check, sync};
+pub use connectors::{Connection, ConnectorError, Pause, RealPause, SyncReport, check, sync};
 pub use error::IngestError;
 pub use import::{ImportReport, ImportRequest, Progress, import_file};
 pub use mapping::Mapping;
 pub use receivers::{Receivers, SourceCounts, router};
 pub use replay::{ReplayReport, list_dead_letters, replay_dead_letters};
-pub use sources::{Connection, Protocol, SOURCES_FILE, Source, Sources};
+pub use sources::{Protocol, SOURCES_FILE, Source, Sources};

@@ -54,6 +54,7 @@ fn larger_unit_name(column: &Column) -> Option<String> {
         ColumnType::Minor => ("_minor", ""),
         ColumnType::Ppm => ("_ppm", "_percent"),
         ColumnType::E12 => ("_e12", ""),
+        ColumnType::E6 => ("_e6", ""),
         _ => return None,
     };
     column.name.strip_suffix(ending).map(|stem| format!("{stem}{instead}"))
@@ -210,6 +211,9 @@ impl Plan {
         );
         if let (true, Some(Value::Integer(1..))) = (takes_back, of("amount_minor")) {
             return fault("amount_minor", "is above zero, and what is taken back is negative");
+        }
+        if let (Some(_), None) = (of("amount_minor"), of("currency")) {
+            return fault("currency", "is missing where an amount is given");
         }
         match (of("service_from_on"), of("service_to_on")) {
             (Some(Value::Date(from)), Some(Value::Date(to))) if to <= from => fault(

@@ -6,7 +6,11 @@ use atalaya_store::IntakeLimits;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
-use crate::{IngestError, receivers::HmacScheme};
+use crate::{
+    IngestError,
+    connectors::{Connection, RawConnection},
+    receivers::HmacScheme,
+};
 
 const DEFAULTS: &str = include_str!("../defaults.toml");
 /// The file's name in a home.
@@ -57,30 +61,11 @@ impl Source {
 
 /// What proves that a request is the source's. It is never printed.
 #[derive(Clone)]
-struct Secret(Vec<u8>);
+pub(crate) struct Secret(pub(crate) Vec<u8>);
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("(secret)")
-    }
-}
-
-/// A source that is asked.
-#[derive(Debug, Clone)]
-pub struct Connection {
-    /// Its name: in the `source` column of every row.
-    pub name: String,
-    /// Another address than the vendor's, for tests and proxies.
-    pub(crate) base_url: Option<String>,
-    /// How often it is asked while a home is served, in seconds.
-    pub every_secs: u32,
-    key: Secret,
-}
-
-impl Connection {
-    /// What proves to the vendor who asks.
-    pub(crate) fn key(&self) -> String {
-        String::from_utf8_lossy(&self.key.0).into_owned()
     }
 }
 
@@ -101,24 +86,6 @@ struct RawSources {
     source: Vec<RawSource>,
     #[serde(default)]
     connection: Vec<RawConnection>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawConnection {
-    name: String,
-    vendor: Vendor,
-    key_variable: Option<String>,
-    key_file: Option<String>,
-    base_url: Option<String>,
-    every_secs: Option<u32>,
-}
-
-/// Whom a connection asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Vendor {
-    Stripe,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -257,21 +224,12 @@ impl Sources {
                 return Err(bad(at("name"), "stands there twice".to_owned()));
             }
             let key = key(&raw.key_variable, &raw.key_file).map_err(|(field, reason)| bad(at(field), reason))?;
-            let every_secs = raw.every_secs.unwrap_or(300);
-            if !(10..=86_400).contains(&every_secs) {
-                return Err(bad(
-                    at("every_secs"),
-                    format!("{every_secs} is not between 10 and 86400"),
-                ));
-            }
-            let Vendor::Stripe = raw.vendor;
             window_days.insert(raw.name.clone(), 35);
-            connections.push(Connection {
-                name: raw.name,
-                base_url: raw.base_url,
-                every_secs,
-                key: Secret(key.trim().as_bytes().to_vec()),
-            });
+            let connection = raw.check(Secret(key.trim().as_bytes().to_vec()));
+            connections.push(
+                connection
+                    .map_err(|(name, field, reason)| bad(format!("{place}: connection {name:?}: {field}"), reason))?,
+            );
         }
         let limits = limits(raw.intake, defaults.intake, window_days);
         let limits = limits.map_err(|(field, reason)| bad(format!("{place}: intake: {field}"), reason))?;

@@ -12,7 +12,7 @@ use crate::SqlError;
 fn sql_type(column: &Column) -> &'static str {
     match column.column_type {
         ColumnType::Text | ColumnType::Currency => "VARCHAR",
-        ColumnType::Integer | ColumnType::Minor | ColumnType::Ppm | ColumnType::E12 => "BIGINT",
+        ColumnType::Integer | ColumnType::Minor | ColumnType::Ppm | ColumnType::E12 | ColumnType::E6 => "BIGINT",
         ColumnType::Date => "DATE",
         ColumnType::Instant => "TIMESTAMPTZ",
     }

@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
     /// The file to land.
     file: PathBuf,
     /// What its rows are: customers, subscriptions, orders, invoice_lines, payments, ad_spend, expenses, fx_rates,
-    /// price_tiers or reported_values.
+    /// price_tiers, reported_values, leads, opportunities, tickets, issues and others; see docs/import.md.
     #[arg(long = "as", value_name = "KIND")]
     kind: String,
     /// How a foreign layout maps to the kind; see docs/import.md.

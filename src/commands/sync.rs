@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use atalaya_ingest::{Connection, SOURCES_FILE, check, sync};
+use atalaya_ingest::{Connection, Pause, RealPause, SOURCES_FILE, check, sync};
 use clap::Args;
 
 use crate::{console::Console, context::Context};
@@ -35,9 +35,10 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         };
         anyhow::bail!("{}: no such connection; {known}", file.display());
     }
+    let pause: Arc<dyn Pause> = Arc::new(RealPause);
     if arguments.check {
         for connection in chosen {
-            let said = check(&home, connection, context.clock.as_ref()).await?;
+            let said = check(&home, connection, &context.clock, &pause).await?;
             console.note(&format!("{}: {said}", connection.name));
         }
         return Ok(0);
@@ -49,14 +50,14 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
             Arc::new(context.open_intake(&home, owner, Some(&sources)).await?)
         }
     };
-    let _turn = context.sync_turn.lock().await;
     let attached = intake.attach(&home);
     let mut failed = 0;
     for connection in chosen {
+        let _turn = context.sync_turn(&connection.name).await;
         let told = |report: atalaya_ingest::SyncReport| {
             console.progress(&connection.name, report.rows, report.rows);
         };
-        match sync(&attached, &intake, connection, &context.clock, &told).await {
+        match sync(&attached, &intake, connection, &context.clock, &pause, &told).await {
             Ok(report) => console.note(&format!(
                 "{}: {} rows new, {} known, {} dead letters, in {} pages",
                 connection.name, report.rows, report.duplicates, report.dead_letters, report.pages

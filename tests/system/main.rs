@@ -22,6 +22,7 @@ mod golden;
 mod lifetimes;
 mod log_crash;
 mod money;
+mod operations;
 mod operator;
 mod owner;
 mod policies;

@@ -1,10 +1,20 @@
 //! Sources that are asked: what they answer becomes records, and how far they were read is logged with it in one frame, so
 //! that it can be neither ahead of the records nor behind them.
 
+mod connection;
+mod connector;
+mod github;
+mod google_ads;
 mod http;
+mod hubspot;
+mod json;
+mod known;
+mod oauth;
+mod pace;
 mod position;
-pub(crate) mod stripe;
+mod stripe;
 mod sync;
+mod zendesk;
 
 use std::{collections::HashMap, path::Path};
 
@@ -15,7 +25,13 @@ use chrono_tz::Tz;
 
 use crate::{Mapping, plan::Plan, receivers::Fault};
 
+pub use connection::Connection;
+pub(crate) use connection::RawConnection;
+pub(crate) use connector::{Connector, Page, Surroundings};
 pub use http::ConnectorError;
+pub(crate) use known::Known;
+pub(crate) use pace::Pace;
+pub use pace::{Pause, RealPause};
 pub use sync::{SyncReport, check, sync};
 
 /// A record as a connector's mapping makes it: the columns of a kind, as text of the canonical form.
@@ -37,6 +53,13 @@ impl Record {
     pub(crate) fn set(&mut self, column: &'static str, value: impl Into<String>) {
         self.fields.retain(|(known, _)| *known != column);
         self.fields.push((column, value.into()));
+    }
+
+    /// Gives a column its value where there is one.
+    pub(crate) fn set_some(&mut self, column: &'static str, value: Option<impl Into<String>>) {
+        if let Some(value) = value {
+            self.set(column, value);
+        }
     }
 
     /// Gives columns that have none yet their values.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use atalaya_model::{Clock, calendar};
 use atalaya_store::{Home, Intake};
 
-use super::{ConnectorError, position, stripe::Stripe};
+use super::{ConnectorError, Known, Pause, Surroundings, position};
 use crate::{Connection, IngestError};
 
 /// What a sync did.
@@ -21,11 +21,34 @@ pub struct SyncReport {
     pub dead_letters: u64,
 }
 
+async fn surroundings(
+    home: &Home,
+    connection: &Connection,
+    clock: &Arc<dyn Clock>,
+    pause: &Arc<dyn Pause>,
+) -> Result<Surroundings, IngestError> {
+    let known = match connection.compared() {
+        Some(prefix) => Known::load(home, &connection.name, prefix).await?,
+        None => Known::default(),
+    };
+    Ok(Surroundings {
+        zone: calendar::parse_zone(&home.settings().time_zone)?,
+        clock: Arc::clone(clock),
+        pause: Arc::clone(pause),
+        tokens_dir: home.dir().join("tokens"),
+        known: Arc::new(known),
+    })
+}
+
 /// Asks whether a source can be read with what is configured.
-pub async fn check(home: &Home, connection: &Connection, clock: &dyn Clock) -> Result<String, IngestError> {
-    let zone = calendar::parse_zone(&home.settings().time_zone)?;
-    let stripe = Stripe::new(connection, zone)?;
-    Ok(stripe.check(clock.now()).await?)
+pub async fn check(
+    home: &Home,
+    connection: &Connection,
+    clock: &Arc<dyn Clock>,
+    pause: &Arc<dyn Pause>,
+) -> Result<String, IngestError> {
+    let around = surroundings(home, connection, clock, pause).await?;
+    Ok(connection.open(&around)?.check(clock.now()).await?)
 }
 
 /// Reads what is new at a source. On an error what was read before stays, and the next sync goes on behind it.
@@ -34,16 +57,23 @@ pub async fn sync(
     intake: &Intake,
     connection: &Connection,
     clock: &Arc<dyn Clock>,
+    pause: &Arc<dyn Pause>,
     on_page: &(dyn Fn(SyncReport) + Sync),
 ) -> Result<SyncReport, IngestError> {
-    let zone = calendar::parse_zone(&home.settings().time_zone)?;
-    let mut stripe = Stripe::new(connection, zone)?;
+    let around = surroundings(home, connection, clock, pause).await?;
+    let mut connector = connection.open(&around)?;
     let mut known = position::newest(home, &connection.name).await?;
     let mut report = SyncReport::default();
     loop {
+        let page = connector.read(known.as_deref(), clock.now()).await?;
         let now = clock.now();
-        let page = stripe.read(known.as_deref(), now).await?;
-        let mut parts = super::parts(&connection.name, "stripe", zone, now, page.objects);
+        let mut parts = super::parts(
+            &connection.name,
+            connection.vendor_name(),
+            around.zone,
+            now,
+            page.objects,
+        );
         parts.push(position::part(&connection.name, &page.position, now));
         let appended = intake.append(parts).await.map_err(ConnectorError::Store)?;
         report.pages += 1;

@@ -151,14 +151,15 @@ async fn record_lines(
     receivers.count(known, &answered.as_ref().map(|(appended, _)| *appended));
     let (appended, faults) = answered?;
     // Nothing fitted: the sender has it wrong. It is kept all the same.
-    let nothing_fits = appended.letters > 0 && appended.rows + appended.duplicates == 0;
+    let letters = appended.letters + appended.known_letters;
+    let nothing_fits = letters > 0 && appended.rows + appended.duplicates == 0;
     let status = if nothing_fits {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
         StatusCode::OK
     };
     let answer = json!({
-        "rows": appended.rows, "duplicates": appended.duplicates, "dead_letters": appended.letters, "first_faults": faults,
+        "rows": appended.rows, "duplicates": appended.duplicates, "dead_letters": letters, "first_faults": faults,
     });
     Ok((status, Json(answer)).into_response())
 }

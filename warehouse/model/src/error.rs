@@ -34,10 +34,13 @@ pub enum ModelError {
     #[error("unknown grain {0:?}: expected day, week, month, quarter or year")]
     UnknownGrain(String),
     /// The text names no record kind.
-    #[error(
-        "unknown kind {0:?}: expected one of customers, subscriptions, orders, ad_spend, expenses, fx_rates, price_tiers, invoice_lines, payments"
-    )]
-    UnknownKind(String),
+    #[error("unknown kind {found:?}: expected one of {known}")]
+    UnknownKind {
+        /// The text.
+        found: String,
+        /// The kinds whose records come from outside.
+        known: String,
+    },
     /// The text names no IANA time zone.
     #[error("unknown time zone {0:?}: expected an IANA name such as Europe/Madrid")]
     UnknownZone(String),

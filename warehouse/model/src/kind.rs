@@ -1,40 +1,6 @@
 use std::fmt;
 
-use crate::ModelError;
-
-/// How a column's values are typed. The text of each type's canonical form is documented in `docs/import.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColumnType {
-    /// UTF-8 text.
-    Text,
-    /// A whole number of 64 bits.
-    Integer,
-    /// Minor units of the row's currency. Files may give major units instead, under the column's `_major` name.
-    Minor,
-    /// An ISO 4217 code.
-    Currency,
-    /// A calendar day.
-    Date,
-    /// An instant, kept in UTC to the microsecond.
-    Instant,
-    /// A share, kept in millionths; files give percent under the column's `_percent` name.
-    Ppm,
-    /// A decimal kept in units of 10^-12 (exchange rates).
-    E12,
-}
-
-/// One canonical column of a kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
-    /// Its name in tables, definitions and files.
-    pub name: &'static str,
-    /// How its values are typed.
-    pub column_type: ColumnType,
-    /// Whether every row must have it.
-    pub required: bool,
-    /// The text taken when a file has no such column or an empty cell.
-    pub default: Option<&'static str>,
-}
+use crate::{Column, ModelError, kind_columns};
 
 /// How a table is laid out on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +36,24 @@ pub enum Kind {
     ReportedValues,
     /// What users did in the product or on the site, as event receivers get it.
     ProductEvents,
+    /// What customers asked of support; the newest version of each stands.
+    Tickets,
+    /// Bugs, features and changes of code, as their tracker has them.
+    Issues,
+    /// Versions that were given to users.
+    Releases,
+    /// Runs that brought code to an environment.
+    Deployments,
+    /// Runs of tests over a revision of the code.
+    TestRuns,
+    /// Deals that sales works on.
+    Opportunities,
+    /// People who may become customers, as marketing and sales know them.
+    Leads,
+    /// Which customer somebody else's name for a person or company means.
+    IdentityLinks,
+    /// Samples that machines and services tell of themselves.
+    HostMetrics,
     /// What vendors told us, as they told it: whatever is made of it can be made again.
     VendorEvents,
     /// How far sources were read, written with what was read.
@@ -78,43 +62,6 @@ pub enum Kind {
     MonthCloses,
 }
 
-const fn column(name: &'static str, column_type: ColumnType, required: bool) -> Column {
-    Column {
-        name,
-        column_type,
-        required,
-        default: None,
-    }
-}
-
-const fn defaulted(name: &'static str, column_type: ColumnType, default: &'static str) -> Column {
-    Column {
-        name,
-        column_type,
-        required: true,
-        default: Some(default),
-    }
-}
-
-use ColumnType::{Currency, Date, E12, Instant, Integer, Minor, Ppm, Text};
-
-/// Columns that every table has beside those of its kind.
-///
-/// `record_key`, `record_version` and `operation` are the row's identity, version and `upsert`/`delete`; `occurred_at`
-/// when it was true, `recorded_at` when the source knew, `landed_at` when Atalaya did; `arrival_seq` orders all rows of a
-/// home; `extra` keeps, as JSON text, what a file had and the kind does not know.
-pub const SYSTEM_COLUMNS: &[Column] = &[
-    column("record_key", Text, true),
-    column("record_version", Integer, true),
-    column("operation", Text, true),
-    column("occurred_at", Instant, true),
-    column("recorded_at", Instant, true),
-    column("landed_at", Instant, true),
-    column("arrival_seq", Integer, true),
-    column("source", Text, true),
-    column("extra", Text, false),
-];
-
 impl Kind {
     /// Whether records of it come from outside; the others are Atalaya's own bookkeeping.
     pub fn is_from_outside(self) -> bool {
@@ -122,7 +69,7 @@ impl Kind {
     }
 
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 23] = [
         Self::Customers,
         Self::Subscriptions,
         Self::Orders,
@@ -134,6 +81,15 @@ impl Kind {
         Self::Payments,
         Self::ReportedValues,
         Self::ProductEvents,
+        Self::Tickets,
+        Self::Issues,
+        Self::Releases,
+        Self::Deployments,
+        Self::TestRuns,
+        Self::Opportunities,
+        Self::Leads,
+        Self::IdentityLinks,
+        Self::HostMetrics,
         Self::VendorEvents,
         Self::SyncPositions,
         Self::MonthCloses,
@@ -153,6 +109,15 @@ impl Kind {
             Self::Payments => "payments",
             Self::ReportedValues => "reported_values",
             Self::ProductEvents => "product_events",
+            Self::Tickets => "tickets",
+            Self::Issues => "issues",
+            Self::Releases => "releases",
+            Self::Deployments => "deployments",
+            Self::TestRuns => "test_runs",
+            Self::Opportunities => "opportunities",
+            Self::Leads => "leads",
+            Self::IdentityLinks => "identity_links",
+            Self::HostMetrics => "host_metrics",
             Self::VendorEvents => "vendor_events",
             Self::SyncPositions => "sync_positions",
             Self::MonthCloses => "month_closes",
@@ -161,10 +126,16 @@ impl Kind {
 
     /// Reads a name as [`Kind::name`] writes it.
     pub fn parse(text: &str) -> Result<Self, ModelError> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.name() == text)
-            .ok_or_else(|| ModelError::UnknownKind(text.to_owned()))
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let known = Self::ALL
+                .into_iter()
+                .filter(|kind| kind.is_from_outside())
+                .map(Self::name);
+            ModelError::UnknownKind {
+                found: text.to_owned(),
+                known: known.collect::<Vec<_>>().join(", "),
+            }
+        })
     }
 
     /// How its table is laid out.
@@ -177,219 +148,12 @@ impl Kind {
 
     /// The canonical columns.
     pub fn columns(self) -> &'static [Column] {
-        match self {
-            Self::Customers => {
-                const {
-                    &[
-                        column("customer_id", Text, true),
-                        column("name", Text, false),
-                        column("country", Text, false),
-                        column("market", Text, false),
-                        column("channel", Text, false),
-                        column("created_at", Instant, true),
-                    ]
-                }
-            }
-            Self::Subscriptions => {
-                const {
-                    &[
-                        column("customer_id", Text, true),
-                        column("subscription_id", Text, true),
-                        column("item_id", Text, true),
-                        column("product", Text, false),
-                        column("plan", Text, false),
-                        column("status", Text, true),
-                        defaulted("quantity", Integer, "1"),
-                        column("unit_price_minor", Minor, true),
-                        column("currency", Currency, true),
-                        column("billing_interval", Text, true),
-                        defaulted("interval_count", Integer, "1"),
-                        defaulted("discount_ppm", Ppm, "0"),
-                        defaulted("discount_minor", Minor, "0"),
-                        column("trial_ends_at", Instant, false),
-                        column("cancel_at", Instant, false),
-                        column("valid_from", Instant, true),
-                        defaulted("charge_type", Text, "licensed"),
-                        column("price_id", Text, false),
-                        column("tier_mode", Text, false),
-                        defaulted("repeating_discount_ppm", Ppm, "0"),
-                        defaulted("repeating_discount_minor", Minor, "0"),
-                        column("repeating_discount_ends_at", Instant, false),
-                        defaulted("once_discount_ppm", Ppm, "0"),
-                        defaulted("once_discount_minor", Minor, "0"),
-                        column("once_discount_ends_at", Instant, false),
-                        defaulted("included_tax_ppm", Ppm, "0"),
-                        defaulted("collection", Text, "charge"),
-                        column("past_due_at", Instant, false),
-                        column("first_paid_at", Instant, false),
-                        column("cancel_reason", Text, false),
-                    ]
-                }
-            }
-            Self::Orders => {
-                const {
-                    &[
-                        column("customer_id", Text, true),
-                        column("product", Text, false),
-                        defaulted("quantity", Integer, "1"),
-                        column("amount_minor", Minor, true),
-                        column("currency", Currency, true),
-                        defaulted("order_type", Text, "sale"),
-                        column("ordered_at", Instant, true),
-                    ]
-                }
-            }
-            Self::AdSpend => {
-                const {
-                    &[
-                        column("spent_on", Date, true),
-                        column("channel", Text, true),
-                        column("campaign", Text, false),
-                        column("amount_minor", Minor, true),
-                        column("currency", Currency, true),
-                    ]
-                }
-            }
-            Self::Expenses => {
-                const {
-                    &[
-                        column("spent_on", Date, true),
-                        column("category", Text, true),
-                        column("amount_minor", Minor, true),
-                        column("currency", Currency, true),
-                        column("cost_role", Text, false),
-                    ]
-                }
-            }
-            Self::InvoiceLines => {
-                const {
-                    &[
-                        column("customer_id", Text, true),
-                        column("invoice_id", Text, true),
-                        column("line_id", Text, true),
-                        column("subscription_id", Text, false),
-                        column("product", Text, false),
-                        column("plan", Text, false),
-                        defaulted("line_type", Text, "charge"),
-                        column("amount_minor", Minor, true),
-                        column("currency", Currency, true),
-                        column("issued_at", Instant, true),
-                        column("service_from_on", Date, false),
-                        column("service_to_on", Date, false),
-                    ]
-                }
-            }
-            Self::Payments => {
-                const {
-                    &[
-                        column("customer_id", Text, true),
-                        column("payment_id", Text, true),
-                        column("invoice_id", Text, false),
-                        defaulted("payment_type", Text, "payment"),
-                        column("amount_minor", Minor, true),
-                        column("currency", Currency, true),
-                        column("paid_at", Instant, true),
-                    ]
-                }
-            }
-            Self::ReportedValues => {
-                const {
-                    &[
-                        column("value_name", Text, true),
-                        column("reported_on", Date, true),
-                        defaulted("part", Text, "all"),
-                        column("amount_minor", Minor, false),
-                        column("currency", Currency, false),
-                        column("number_e12", E12, false),
-                        column("words", Text, false),
-                    ]
-                }
-            }
-            Self::ProductEvents => {
-                const {
-                    &[
-                        defaulted("event_type", Text, "track"),
-                        column("event_name", Text, false),
-                        column("user_id", Text, false),
-                        column("anonymous_id", Text, false),
-                        column("group_id", Text, false),
-                        column("previous_id", Text, false),
-                        column("happened_at", Instant, true),
-                        column("sent_at", Instant, false),
-                        column("page_url", Text, false),
-                        column("page_path", Text, false),
-                        column("referrer", Text, false),
-                        column("campaign_source", Text, false),
-                        column("campaign_medium", Text, false),
-                        column("campaign_name", Text, false),
-                        column("properties", Text, false),
-                        column("traits", Text, false),
-                        column("context", Text, false),
-                    ]
-                }
-            }
-            Self::VendorEvents => {
-                const {
-                    &[
-                        column("event_type", Text, false),
-                        column("object_id", Text, false),
-                        column("happened_at", Instant, true),
-                        column("payload", Text, true),
-                    ]
-                }
-            }
-            Self::SyncPositions => const { &[column("position", Text, true), column("read_at", Instant, true)] },
-            Self::MonthCloses => {
-                const {
-                    &[
-                        column("boundary_at", Instant, true),
-                        column("boundary", Text, true),
-                        column("month_on", Date, true),
-                        column("customer_id", Text, true),
-                        column("currency", Currency, true),
-                        column("product", Text, false),
-                        column("plan", Text, false),
-                        column("country", Text, false),
-                        column("market", Text, false),
-                        column("channel", Text, false),
-                        column("native_micros", Integer, true),
-                        column("value_micros", Integer, true),
-                        column("reporting_currency", Currency, true),
-                        column("policy", Text, true),
-                        column("definition_hash", Text, true),
-                        column("closed_at", Instant, true),
-                    ]
-                }
-            }
-            Self::PriceTiers => {
-                const {
-                    &[
-                        column("price_id", Text, true),
-                        column("currency", Currency, true),
-                        column("first_unit", Integer, true),
-                        column("unit_price_minor", Minor, true),
-                        defaulted("flat_minor", Minor, "0"),
-                        defaulted("valid_from", Instant, "1970-01-01"),
-                    ]
-                }
-            }
-            Self::FxRates => {
-                const {
-                    &[
-                        column("rate_on", Date, true),
-                        column("currency", Currency, true),
-                        column("quote_currency", Currency, true),
-                        column("rate_e12", E12, true),
-                    ]
-                }
-            }
-        }
+        kind_columns::of(self)
     }
 
     /// The canonical column that says when the row was true.
     pub fn occurred_column(self) -> &'static str {
         match self {
-            Self::Customers => "created_at",
             Self::Subscriptions | Self::PriceTiers => "valid_from",
             Self::Orders => "ordered_at",
             Self::AdSpend | Self::Expenses => "spent_on",
@@ -398,6 +162,11 @@ impl Kind {
             Self::Payments => "paid_at",
             Self::ReportedValues => "reported_on",
             Self::ProductEvents | Self::VendorEvents => "happened_at",
+            Self::Customers | Self::Tickets | Self::Issues | Self::Opportunities | Self::Leads => "created_at",
+            Self::Releases => "released_at",
+            Self::Deployments | Self::TestRuns => "started_at",
+            Self::IdentityLinks => "linked_at",
+            Self::HostMetrics => "sampled_at",
             Self::SyncPositions => "read_at",
             Self::MonthCloses => "boundary_at",
         }
@@ -413,6 +182,14 @@ impl Kind {
             Self::InvoiceLines => &["invoice_id", "line_id"],
             Self::Payments => &["payment_id"],
             Self::ReportedValues => &["value_name", "reported_on", "part"],
+            Self::Tickets => &["ticket_id"],
+            Self::Issues => &["issue_id"],
+            Self::Releases => &["release_id"],
+            Self::Deployments => &["deployment_id"],
+            Self::TestRuns => &["test_run_id"],
+            Self::Opportunities => &["opportunity_id"],
+            Self::Leads => &["lead_id"],
+            Self::IdentityLinks => &["identity_type", "identity_id"],
             _ => &[],
         }
     }
@@ -431,6 +208,8 @@ impl Kind {
             (Self::Subscriptions, "interval_count") => Some((1, 1_200)),
             (Self::PriceTiers, "first_unit") => Some((1, i64::MAX)),
             (Self::Subscriptions, "included_tax_ppm") => Some((0, 10_000_000)),
+            (Self::Tickets, "satisfaction_score") => Some((1, 5)),
+            (Self::Leads, "score") => Some((0, 100)),
             (Self::Subscriptions, "quantity" | "unit_price_minor" | "discount_minor")
             | (Self::Subscriptions, "repeating_discount_minor" | "once_discount_minor") => Some((0, i64::MAX)),
             (Self::Subscriptions, "discount_ppm" | "repeating_discount_ppm" | "once_discount_ppm") => {
@@ -463,6 +242,13 @@ impl Kind {
             (Self::InvoiceLines, "line_type") => &["charge", "credit_note", "void", "bad_debt"],
             (Self::Payments, "payment_type") => &["payment", "refund", "dispute"],
             (Self::Expenses, "cost_role") => &["cogs", "marketing", "sales", "sales_team", "research", "general"],
+            (Self::Tickets, "status") => &["new", "open", "pending", "hold", "solved", "closed"],
+            (Self::Tickets, "priority") => &["critical", "high", "normal", "low"],
+            (Self::Issues, "issue_type") => &["bug", "feature", "change", "task"],
+            (Self::Issues, "status") => &["open", "closed"],
+            (Self::Issues, "severity") => &["critical", "high", "normal", "low"],
+            (Self::Deployments | Self::TestRuns, "status") => &["running", "passed", "failed", "canceled"],
+            (Self::Opportunities, "status") => &["open", "won", "lost"],
             (Self::Orders, "order_type") => &["sale", "instalment", "subscription", "usage", "refund"],
             _ => &[],
         }

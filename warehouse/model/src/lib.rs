@@ -4,9 +4,11 @@
 #![deny(missing_docs)]
 
 mod clock;
+mod column;
 mod currency;
 mod error;
 mod kind;
+mod kind_columns;
 mod locale;
 mod money;
 mod period;
@@ -16,9 +18,10 @@ mod settings;
 mod spec;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use column::{Column, ColumnType, SYSTEM_COLUMNS};
 pub use currency::{CURRENCIES, Currency};
 pub use error::ModelError;
-pub use kind::{Column, ColumnType, Kind, Layout, SYSTEM_COLUMNS};
+pub use kind::{Kind, Layout};
 pub use locale::Language;
 pub use money::{MICROS_PER_MINOR, Money, allocate_largest_remainder, muldiv, round_micros};
 #[cfg(feature = "zones")]

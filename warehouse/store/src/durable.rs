@@ -1,6 +1,11 @@
 //! Syncing: what must be on the disk before the next step may be taken.
 
-use std::{fs::File, io::Write, path::Path};
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
 
 use crate::StoreError;
 
@@ -57,9 +62,25 @@ pub(crate) fn create_dir(dir: &Path) -> Result<(), StoreError> {
 
 /// Replaces a file's content in one step: readers see the old bytes or the new, also after a power loss.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    write_with_mode(path, bytes, 0o666)
+}
+
+/// Like [`write_atomically`], for what only the home's owner may read. The folder is made where it is missing.
+pub fn write_privately(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    if let Some(parent) = path.parent() {
+        create_dir(parent)?;
+    }
+    write_with_mode(path, bytes, 0o600)
+}
+
+fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let staged = path.with_extension(format!("{}.tmp", uuid::Uuid::new_v4().simple()));
-    let written = File::create_new(&staged)
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&staged)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| std::fs::rename(&staged, path));
     if let Err(error) = written {

@@ -32,7 +32,7 @@ pub use compact::{Compacted, Compaction};
 pub use dead_letter::{DEAD_LETTERS, DeadLetter, dead_letter_batch, dead_letters_from};
 /// A written data file that waits for its commit.
 pub use deltalake::kernel::Add as PendingFile;
-pub use durable::{FailPoint, write_atomically};
+pub use durable::{FailPoint, write_atomically, write_privately};
 pub use error::StoreError;
 pub use home::{Home, OwnerLock};
 pub use intake::{Flushed, Intake, IntakeLimits};

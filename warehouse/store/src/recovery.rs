@@ -9,7 +9,7 @@ use crate::{
     DEAD_LETTERS, Home, OwnerLock, Part, StoreError,
     hot::HotRows,
     intake::LOG_APP_ID,
-    seen::{SeenKeys, event_key},
+    seen::{LETTERS, SeenKeys, event_key, letter_key},
 };
 
 /// How far the log is in each table, by the tables' own commits.
@@ -49,7 +49,12 @@ pub(crate) fn recover(
                 }
                 (kind.name(), rows.len())
             }
-            Part::Letters(letters) => (DEAD_LETTERS, letters.len()),
+            Part::Letters(letters) => {
+                for letter in letters {
+                    seen.insert(LETTERS, letter_key(&letter.id), landed_on);
+                }
+                (DEAD_LETTERS, letters.len())
+            }
         };
         let part_seq = seq;
         seq = seq.saturating_add_unsigned(count as u64);

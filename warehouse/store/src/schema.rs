@@ -7,7 +7,7 @@ use atalaya_model::{ColumnType, Kind, SYSTEM_COLUMNS};
 pub fn arrow_type(column_type: ColumnType) -> DataType {
     match column_type {
         ColumnType::Text | ColumnType::Currency => DataType::Utf8,
-        ColumnType::Integer | ColumnType::Minor | ColumnType::Ppm | ColumnType::E12 => DataType::Int64,
+        ColumnType::Integer | ColumnType::Minor | ColumnType::Ppm | ColumnType::E12 | ColumnType::E6 => DataType::Int64,
         ColumnType::Date => DataType::Date32,
         ColumnType::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
     }

@@ -13,7 +13,7 @@ use atalaya_model::Kind;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::{DataFile, Snapshot, StoreError};
+use crate::{DEAD_LETTERS, DataFile, Snapshot, StoreError, dead_letters_from};
 
 /// Days for which a source's events are remembered when it says nothing: more than the 12 hours for which the longest
 /// of the known clients tries again.
@@ -35,6 +35,18 @@ pub(crate) fn event_key(kind: Kind, record_key: &str, record_version: i64) -> Ev
     hash.update(kind.name().as_bytes());
     hash.update(record_version.to_le_bytes());
     hash.update(record_key.as_bytes());
+    truncated(hash)
+}
+
+/// Under which dead letters are remembered: no source has a name like this.
+pub(crate) const LETTERS: &str = "dead letters";
+
+/// The identity of a dead letter.
+pub(crate) fn letter_key(id: &str) -> EventKey {
+    truncated(Sha256::new_with_prefix(LETTERS).chain_update(id))
+}
+
+fn truncated(hash: Sha256) -> EventKey {
     let digest = hash.finalize();
     digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte))
 }
@@ -69,7 +81,10 @@ impl SeenKeys {
     }
 
     fn days(&self, source: &str) -> u32 {
-        self.window_days.get(source).copied().unwrap_or(DEFAULT_WINDOW_DAYS)
+        match source {
+            LETTERS => self.window_days.values().copied().max().unwrap_or(DEFAULT_WINDOW_DAYS),
+            _ => self.window_days.get(source).copied().unwrap_or(DEFAULT_WINDOW_DAYS),
+        }
     }
 
     /// Whether the source landed it within its window.
@@ -131,14 +146,19 @@ impl SeenKeys {
         });
         let since = since.min(since_on.and_time(chrono::NaiveTime::MIN).and_utc() - TimeDelta::days(1));
         let oldest_partition = format!("landed_on={since_on}");
+        let is_recent = |file: &&DataFile| partition_of(&file.path).is_none_or(|name| name >= oldest_partition);
         for kind in Kind::ALL {
-            let Some(table) = snapshot.tables.get(kind.name()) else {
-                continue;
-            };
-            for file in &table.files {
-                let too_old = partition_of(&file.path).is_some_and(|name| name < oldest_partition);
-                if !too_old {
-                    self.fill_from(kind, file, since, &day_of)?;
+            let table = snapshot.tables.get(kind.name());
+            for file in table.into_iter().flat_map(|table| &table.files).filter(is_recent) {
+                self.fill_from(kind, file, since, &day_of)?;
+            }
+        }
+        let letters = snapshot.tables.get(DEAD_LETTERS);
+        for file in letters.into_iter().flat_map(|table| &table.files).filter(is_recent) {
+            for batch in file.batches(Some(&["id", "landed_at"]))? {
+                let letters = dead_letters_from(&batch?);
+                for letter in letters.iter().filter(|letter| letter.landed_at >= since) {
+                    self.insert(LETTERS, letter_key(&letter.id), day_of(letter.landed_at));
                 }
             }
         }

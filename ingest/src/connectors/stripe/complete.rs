@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
@@ -13,8 +12,8 @@ use crate::{connectors::ConnectorError, receivers::Fault};
 
 impl Stripe {
     /// The names of all products.
-    pub(super) async fn product_names(&self, now: DateTime<Utc>) -> Result<HashMap<String, String>, ConnectorError> {
-        let products = self.all("/v1/products", &[], now).await?;
+    pub(super) async fn product_names(&self) -> Result<HashMap<String, String>, ConnectorError> {
+        let products = self.all("/v1/products", &[]).await?;
         let name = |product: &Value| Some((text(product, &["id"])?.to_owned(), text(product, &["name"])?.to_owned()));
         Ok(products.iter().filter_map(name).collect())
     }
@@ -22,12 +21,8 @@ impl Stripe {
     /// Fills in lists that were cut off, tiers, refunds and discounts that were given by their ids.
     ///
     /// What Stripe does not have any more is a fault of this object alone: the others go on.
-    pub(super) async fn complete(
-        &mut self,
-        object: &mut Value,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Fault>, ConnectorError> {
-        match self.fill_in(object, now).await {
+    pub(super) async fn complete(&mut self, object: &mut Value) -> Result<Option<Fault>, ConnectorError> {
+        match self.fill_in(object).await {
             Ok(()) => Ok(None),
             Err(ConnectorError::Refused {
                 asked,
@@ -39,19 +34,19 @@ impl Stripe {
         }
     }
 
-    async fn fill_in(&mut self, object: &mut Value, now: DateTime<Utc>) -> Result<(), ConnectorError> {
+    async fn fill_in(&mut self, object: &mut Value) -> Result<(), ConnectorError> {
         let Some(id) = text(object, &["id"]).map(str::to_owned) else {
             return Ok(());
         };
         match text(object, &["object"]) {
             // A draft may still change, and nothing is made of it.
             Some("invoice") if cut_off(object, "lines") && text(object, &["status"]) != Some("draft") => {
-                object["lines"] = self.all(&format!("/v1/invoices/{id}/lines"), &[], now).await?.into();
+                object["lines"] = self.all(&format!("/v1/invoices/{id}/lines"), &[]).await?.into();
             }
             Some("subscription") => {
                 if cut_off(object, "items") {
                     let query = [("subscription", id.clone())];
-                    object["items"] = self.all("/v1/subscription_items", &query, now).await?.into();
+                    object["items"] = self.all("/v1/subscription_items", &query).await?.into();
                 }
                 // First what costs nothing and is of that very moment.
                 let own: Vec<Value> = object
@@ -63,7 +58,7 @@ impl Stripe {
                 resolve_all(object, &own);
                 if discounts_given_by_id(object) {
                     let expand = ["discounts", "items.data.discounts"].map(|field| ("expand[]", field.to_owned()));
-                    let known = self.one(&format!("/v1/subscriptions/{id}"), &expand, now).await?;
+                    let known = self.one(&format!("/v1/subscriptions/{id}"), &expand).await?;
                     let mut found = elements(&known, "discounts").to_vec();
                     found.extend(
                         elements(&known, "items")
@@ -72,14 +67,14 @@ impl Stripe {
                     );
                     resolve_all(object, &found);
                 }
-                self.complete_prices(object, now).await?;
+                self.complete_prices(object).await?;
             }
             Some("dispute") if object.get("charge").is_some_and(Value::is_string) => {
                 let charge = text(object, &["charge"]).unwrap_or_default();
-                object["charge"] = self.one(&format!("/v1/charges/{charge}"), &[], now).await?;
+                object["charge"] = self.one(&format!("/v1/charges/{charge}"), &[]).await?;
             }
             Some("charge") if has_refunds(object) && elements(object, "refunds").is_empty() => {
-                object["refunds"] = self.all("/v1/refunds", &[("charge", id)], now).await?.into();
+                object["refunds"] = self.all("/v1/refunds", &[("charge", id)]).await?.into();
             }
             _ => {}
         }
@@ -87,7 +82,7 @@ impl Stripe {
     }
 
     /// Tiers come with a price only when they are asked for.
-    async fn complete_prices(&mut self, subscription: &mut Value, now: DateTime<Utc>) -> Result<(), ConnectorError> {
+    async fn complete_prices(&mut self, subscription: &mut Value) -> Result<(), ConnectorError> {
         let items = match subscription.get_mut("items") {
             Some(Value::Array(items)) => items,
             Some(Value::Object(list)) => match list.get_mut("data") {
@@ -108,7 +103,7 @@ impl Stripe {
             };
             if !self.prices.contains_key(&id) {
                 let query = [("expand[]", "tiers".to_owned())];
-                let known = self.one(&format!("/v1/prices/{id}"), &query, now).await?;
+                let known = self.one(&format!("/v1/prices/{id}"), &query).await?;
                 self.prices.insert(id.clone(), known);
             }
             if let Some(tiers) = self.prices.get(&id).and_then(|known| known.get("tiers")) {
@@ -118,17 +113,12 @@ impl Stripe {
         Ok(())
     }
 
-    async fn one(&self, path: &str, query: &[(&str, String)], now: DateTime<Utc>) -> Result<Value, ConnectorError> {
-        let text = self.api.get(path, query, now).await?;
-        serde_json::from_str(&text).map_err(|error| self.unreadable(path, &error.to_string()))
+    async fn one(&self, path: &str, query: &[(&str, String)]) -> Result<Value, ConnectorError> {
+        let text = self.api.get(path, query).await?;
+        self.api.read(path, &text)
     }
 
-    async fn all(
-        &self,
-        path: &str,
-        query: &[(&str, String)],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Value>, ConnectorError> {
+    async fn all(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<Value>, ConnectorError> {
         let mut found: Vec<Value> = Vec::new();
         loop {
             let mut query = query.to_vec();
@@ -136,7 +126,7 @@ impl Stripe {
             if let Some(last) = found.last().and_then(|last| text(last, &["id"])) {
                 query.push(("starting_after", last.to_owned()));
             }
-            let (page, has_more) = self.list(path, &self.api.get(path, &query, now).await?)?;
+            let (page, has_more) = self.list(path, &self.api.get(path, &query).await?)?;
             let is_last = !has_more || page.is_empty();
             found.extend(page);
             if is_last {

@@ -12,13 +12,17 @@ mod terms;
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ConnectorError, Mapped, http::Api};
+use super::{
+    Connector, ConnectorError, Mapped, Page, Surroundings, connector,
+    http::{Api, Credentials},
+    pace::per_second,
+};
 use crate::Connection;
 use json::text;
 
@@ -68,16 +72,7 @@ enum Position {
     },
 }
 
-/// A page of objects and the position behind it.
-#[derive(Debug)]
-pub(super) struct Page {
-    pub(super) objects: Vec<Mapped>,
-    pub(super) position: String,
-    pub(super) is_last: bool,
-}
-
 /// A Stripe account.
-#[derive(Debug)]
 pub(super) struct Stripe {
     api: Api,
     zone: Tz,
@@ -88,43 +83,33 @@ pub(super) struct Stripe {
 }
 
 impl Stripe {
-    pub(super) fn new(connection: &Connection, zone: Tz) -> Result<Self, ConnectorError> {
-        let mut headers = HeaderMap::new();
-        let bad = |reason: &str| ConnectorError::Refused {
-            vendor: "stripe",
-            asked: "its key".to_owned(),
-            reason: reason.to_owned(),
-            is_about_the_object: false,
-        };
-        let mut key = HeaderValue::try_from(format!("Bearer {}", connection.key()))
-            .map_err(|_| bad("it holds letters that no header can have"))?;
-        key.set_sensitive(true);
-        headers.insert(reqwest::header::AUTHORIZATION, key);
-        headers.insert(
-            HeaderName::from_static("stripe-version"),
-            HeaderValue::from_static(VERSION),
-        );
+    pub(super) fn new(connection: &Connection, around: &Surroundings) -> Result<Self, ConnectorError> {
         let base_url = connection.base_url.as_deref().unwrap_or(DEFAULT_URL);
+        let key = Credentials::Bearer(connection.key());
+        let api = Api::new("stripe", base_url, key, Vec::new(), per_second(25), around)?;
         Ok(Self {
-            api: Api::new("stripe", base_url, headers)?,
-            zone,
+            api: api.with_header("stripe-version", VERSION)?,
+            zone: around.zone,
             products: HashMap::new(),
             prices: HashMap::new(),
         })
     }
+}
 
+#[async_trait]
+impl Connector for Stripe {
     /// Asks for one event: the least that a key must be allowed to read.
-    pub(super) async fn check(&self, now: DateTime<Utc>) -> Result<String, ConnectorError> {
+    async fn check(&mut self, _: DateTime<Utc>) -> Result<String, ConnectorError> {
         let query = [("limit", "1".to_owned())];
-        let text = self.api.get("/v1/events", &query, now).await?;
+        let text = self.api.get("/v1/events", &query).await?;
         self.list("/v1/events", &text)?;
         Ok(format!("stripe answers, version {VERSION}"))
     }
 
     /// The next page behind a position.
-    pub(super) async fn read(&mut self, position: Option<&str>, now: DateTime<Utc>) -> Result<Page, ConnectorError> {
+    async fn read(&mut self, position: Option<&str>, now: DateTime<Utc>) -> Result<Page, ConnectorError> {
         if self.products.is_empty() {
-            self.products = self.product_names(now).await?;
+            self.products = self.product_names().await?;
         }
         let first = || Position::Lists {
             list: LISTS[0].0.to_owned(),
@@ -132,15 +117,7 @@ impl Stripe {
             began_at: now.timestamp(),
             known_until: None,
         };
-        let position = match position {
-            None => first(),
-            Some(text) => serde_json::from_str(text).map_err(|error| ConnectorError::Unreadable {
-                vendor: "stripe",
-                asked: "the position it was read to".to_owned(),
-                reason: error.to_string(),
-            })?,
-        };
-        match position {
+        match connector::position("stripe", position)?.unwrap_or_else(first) {
             Position::Events { until, .. } if now.timestamp() - until > EVENTS_KEPT.num_seconds() => {
                 let again = Position::Lists {
                     list: LISTS[0].0.to_owned(),
@@ -158,7 +135,9 @@ impl Stripe {
             listing => self.read_list(listing, now).await,
         }
     }
+}
 
+impl Stripe {
     async fn read_list(&mut self, position: Position, now: DateTime<Utc>) -> Result<Page, ConnectorError> {
         let Position::Lists {
             list,
@@ -167,7 +146,7 @@ impl Stripe {
             known_until,
         } = position
         else {
-            return Err(self.unreadable("a list", "the position is none of a list"));
+            return Err(self.api.unreadable("a list", "the position is none of a list"));
         };
         let at = LISTS.iter().position(|(name, _)| *name == list).unwrap_or(0);
         let (name, expand) = LISTS[at];
@@ -179,7 +158,7 @@ impl Stripe {
         if name == "subscriptions" {
             query.push(("status", "all".to_owned()));
         }
-        let text = match self.api.get(&path, &query, now).await {
+        let text = match self.api.get(&path, &query).await {
             // The object that the page stood behind is gone, or the account has no such list: once more from its start,
             // or on with the next.
             Err(ConnectorError::Refused {
@@ -195,7 +174,7 @@ impl Stripe {
         let (mut objects, has_more) = self.list(&path, &text)?;
         let mut faults = Vec::new();
         for object in &mut objects {
-            faults.push(self.complete(object, now).await?);
+            faults.push(self.complete(object).await?);
         }
         let last = objects.last().and_then(|object| text_of(object, "id"));
         let next = match (has_more, last, LISTS.get(at + 1)) {
@@ -263,7 +242,7 @@ impl Stripe {
                     ("created[lt]", to.to_string()),
                 ];
                 query.extend(after.take().map(|id| ("starting_after", id)));
-                let text = self.api.get("/v1/events", &query, now).await?;
+                let text = self.api.get("/v1/events", &query).await?;
                 let (page, more) = self.list("/v1/events", &text)?;
                 after = page.last().and_then(|event| text_of(event, "id"));
                 has_more = more && after.is_some();
@@ -286,7 +265,7 @@ impl Stripe {
             let mut place = (0, 0);
             for mut event in events {
                 let fault = match event.pointer_mut("/data/object") {
-                    Some(object) => self.complete(object, now).await?,
+                    Some(object) => self.complete(object).await?,
                     None => None,
                 };
                 let second = json::number(&event, &["created"]).unwrap_or_default();
@@ -307,13 +286,7 @@ impl Stripe {
                 record.set("product", name);
             }
         }
-        let position =
-            serde_json::to_string(next).map_err(|error| self.unreadable("a position", &error.to_string()))?;
-        Ok(Page {
-            objects,
-            position,
-            is_last,
-        })
+        connector::page("stripe", objects, next, is_last)
     }
 
     fn list(&self, path: &str, text: &str) -> Result<(Vec<Value>, bool), ConnectorError> {
@@ -322,16 +295,8 @@ impl Stripe {
             data: Vec<Value>,
             has_more: bool,
         }
-        let list: List = serde_json::from_str(text).map_err(|error| self.unreadable(path, &error.to_string()))?;
+        let list: List = self.api.read(path, text)?;
         Ok((list.data, list.has_more))
-    }
-
-    fn unreadable(&self, asked: &str, reason: &str) -> ConnectorError {
-        ConnectorError::Unreadable {
-            vendor: self.api.vendor,
-            asked: asked.to_owned(),
-            reason: reason.to_owned(),
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Appended, Logged, Part, Segment, frame::GroupWriter};
 use crate::{
     ArrivalSeq, FailPoint, StoreError,
     hot::HotRows,
-    seen::{EventKey, SeenKeys, event_key},
+    seen::{EventKey, LETTERS, SeenKeys, event_key, letter_key},
 };
 
 /// Bytes of a group: what one sync makes durable. More waits for the next, so that the first waiter does not wait long.
@@ -230,7 +230,21 @@ impl Writer {
         let mut appended = Appended::default();
         for part in &mut parts {
             match part {
-                Part::Letters(letters) => appended.letters += letters.len() as u64,
+                Part::Letters(letters) => {
+                    let before = letters.len();
+                    let seen = &mut self.parts.seen;
+                    letters.retain(|letter| {
+                        let key = letter_key(&letter.id);
+                        let is_new = !seen.contains(LETTERS, key);
+                        if is_new {
+                            seen.insert(LETTERS, key, landed_on);
+                            remembered.push((LETTERS.to_owned(), key));
+                        }
+                        is_new
+                    });
+                    appended.letters += letters.len() as u64;
+                    appended.known_letters += (before - letters.len()) as u64;
+                }
                 Part::Rows { kind, rows, once } => {
                     let before = rows.len();
                     if *once {

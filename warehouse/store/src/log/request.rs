@@ -51,6 +51,8 @@ pub struct Appended {
     pub duplicates: u64,
     /// Dead letters kept.
     pub letters: u64,
+    /// Dead letters that had been kept before.
+    pub known_letters: u64,
 }
 
 /// A request as logged. Columns have names, so that a later Atalaya with more of them reads what an earlier one wrote.
