@@ -26,6 +26,10 @@ pub enum Protocol {
     Records,
     /// CloudEvents 1.0 over HTTP: structured, batched or binary.
     CloudEvents,
+    /// Prometheus remote-write, versions 1 and 2.
+    Prometheus,
+    /// OTLP metrics over HTTP.
+    Otlp,
     /// Webhooks of Stripe.
     Stripe,
     /// Webhooks of GitHub.
@@ -198,6 +202,7 @@ impl Sources {
             // Longer than any known client tries again; vendors send webhooks again for days, by hand for weeks.
             let usual = match raw.protocol {
                 Protocol::Segment | Protocol::Records | Protocol::CloudEvents => 2,
+                Protocol::Prometheus | Protocol::Otlp => 1,
                 _ => 35,
             };
             let days = raw.window_days.unwrap_or(usual);

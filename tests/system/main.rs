@@ -30,5 +30,6 @@ mod power_loss;
 mod random_companies;
 mod receivers;
 mod recognition;
+mod samples;
 mod stripe;
 mod webhooks;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    browser, clients, duckdb,
+    browser, clients, duckdb, monitoring,
     step::{self, root, step},
     web,
 };
@@ -29,6 +29,7 @@ pub(crate) fn run_all(size: Size) -> anyhow::Result<()> {
     browser::ensure()?;
     let driver = browser::driver()?;
     let clients = clients::ensure()?;
+    let monitoring = monitoring::ensure()?;
     step(
         "check the format",
         "one style, so that changes show only what changed",
@@ -57,6 +58,7 @@ pub(crate) fn run_all(size: Size) -> anyhow::Result<()> {
             let mut command = cargo(&["test", "--no-fail-fast"]);
             command.env("ATALAYA_BROWSER_DRIVER", &driver);
             command.env("ATALAYA_CLIENTS", &clients);
+            command.env("ATALAYA_MONITORING", &monitoring);
             if let Some(program) = browser::program() {
                 command.env("ATALAYA_BROWSER", program);
             }

@@ -5,7 +5,12 @@ use std::{path::PathBuf, process::Command};
 use crate::step::{has, install_packages, run, step, tools};
 
 const NODE: [&str; 2] = ["@segment/analytics-node@3.1.0", "@rudderstack/rudder-sdk-node@3.0.13"];
-const PYTHON: [&str; 2] = ["segment-analytics-python==2.4.0", "localstripe==1.15.10"];
+const PYTHON: [&str; 4] = [
+    "segment-analytics-python==2.4.0",
+    "localstripe==1.15.10",
+    "opentelemetry-sdk==1.45.2",
+    "opentelemetry-exporter-otlp-proto-http==1.45.2",
+];
 
 /// Makes sure that they are there; returns their folder.
 pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
@@ -26,7 +31,7 @@ pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
     }
     step(
         "fetch client libraries",
-        "Segment's and RudderStack's own are pointed at the receivers, and the connector at a local Stripe",
+        "Segment's, RudderStack's and OpenTelemetry's own are pointed at the receivers, and the connector at a local Stripe",
         || {
             std::fs::create_dir_all(&dir)?;
             std::fs::write(dir.join("package.json"), "{\"private\": true}\n")?;

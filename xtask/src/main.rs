@@ -7,6 +7,7 @@ mod checks;
 mod clients;
 mod demo;
 mod duckdb;
+mod monitoring;
 mod receiver;
 mod step;
 mod wasm;

@@ -49,6 +49,14 @@ impl Refusal {
         matches!(self, Self::Never(..))
     }
 
+    /// The same, for clients that drop what is answered with 429.
+    pub(crate) fn unavailable_when_busy(self) -> Self {
+        match self {
+            Self::Later(_, secs, reason) => Self::Later(StatusCode::SERVICE_UNAVAILABLE, secs, reason),
+            other => other,
+        }
+    }
+
     /// The same with another status: Segment's clients know no 413.
     pub(crate) fn with_status(self, from: StatusCode, to: StatusCode) -> Self {
         match self {

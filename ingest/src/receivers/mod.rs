@@ -8,6 +8,7 @@ mod fields;
 mod parsed;
 mod records;
 mod routes;
+mod samples;
 mod segment;
 mod webhooks;
 

@@ -38,11 +38,11 @@ pub(crate) struct Parsed {
 
 impl Parsed {
     /// Collects rows of one kind, each to be landed once, and what did not fit.
-    pub(crate) fn collect<'t>(
+    pub(crate) fn collect(
         kind: Kind,
         received: &Received<'_>,
         protocol: &str,
-        events: impl IntoIterator<Item = (i64, &'t str, Result<Row, Fault>)>,
+        events: impl IntoIterator<Item = (i64, impl Into<String>, Result<Row, Fault>)>,
     ) -> Self {
         let mut rows = Vec::new();
         let mut letters = Vec::new();
@@ -62,7 +62,7 @@ impl Parsed {
                         line: number,
                         column: fault.field,
                         reason: fault.reason,
-                        row: text.to_owned(),
+                        row: text.into(),
                         mapping: String::new(),
                         landed_at: received.received_at,
                         arrival_seq: 0,

@@ -20,10 +20,11 @@ use sha2::{Digest, Sha256};
 use super::{
     Receivers,
     answer::Refusal,
-    body::{self, MAX_BODY_BYTES, Text},
+    body::{self, MAX_BODY_BYTES},
     cloud_events::{self, Mode},
     parsed::{Parsed, Received, check_count},
     records,
+    samples::{otlp_metrics, remote_write},
     segment::{self, Call},
     webhooks::webhook,
 };
@@ -43,6 +44,8 @@ pub fn router(receivers: Arc<Receivers>) -> Router {
         .route("/v1/records/{kind}", post(record_lines))
         .route("/v1/cloudevents", post(cloud_events_post))
         .route("/v1/webhooks/{name}", post(webhook))
+        .route("/v1/metrics", post(otlp_metrics))
+        .route("/api/v1/write", post(remote_write))
         .merge(browsers)
         .with_state(receivers)
 }
@@ -100,7 +103,7 @@ async fn segment_call(
             text.map_err(|refusal| refusal.with_status(StatusCode::PAYLOAD_TOO_LARGE, StatusCode::BAD_REQUEST))?;
         let source = known.ok_or_else(Refusal::unknown_key)?;
         let parse = |received: &Received<'_>| segment::parse(call, &text.text, received).map_err(Refusal::bad);
-        receivers.land(source, &text, parse).await
+        receivers.land(source, text.text.as_bytes(), parse).await
     };
     let answered = answered.await;
     receivers.count(known, &answered);
@@ -138,7 +141,7 @@ async fn record_lines(
         let once = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
         let mut faults = Vec::new();
         let appended = receivers
-            .land(source, &text, |received| {
+            .land(source, text.text.as_bytes(), |received| {
                 check_count(text.text.lines().count()).map_err(Refusal::bad)?;
                 let parsed = records::parse(kind, &text.text, receivers.zone, once, received);
                 faults.clone_from(&parsed.first_faults);
@@ -190,7 +193,7 @@ async fn cloud_events_post(
             Mode::Binary(&attributes)
         };
         let parse = |received: &Received<'_>| cloud_events::parse(mode, &text.text, received).map_err(Refusal::bad);
-        receivers.land(source, &text, parse).await
+        receivers.land(source, text.text.as_bytes(), parse).await
     };
     let answered = answered.await;
     receivers.count(known, &answered);
@@ -202,10 +205,10 @@ impl Receivers {
     pub(super) async fn land(
         &self,
         source: &Source,
-        text: &Text,
+        body: &[u8],
         parse: impl FnOnce(&Received<'_>) -> Result<Parsed, Refusal>,
     ) -> Result<Appended, Refusal> {
-        let body_sha256 = hex(&Sha256::digest(text.text.as_bytes()));
+        let body_sha256 = hex(&Sha256::digest(body));
         let received = Received {
             source: &source.name,
             received_at: self.clock.now(),
@@ -239,7 +242,7 @@ fn authorization<'h>(headers: &'h HeaderMap, scheme: &str) -> Option<&'h str> {
     given.eq_ignore_ascii_case(scheme).then(|| rest.trim())
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     authorization(headers, "bearer")
 }
 

@@ -51,7 +51,7 @@ pub(crate) async fn webhook(
         verify(source, vendor, &request).map_err(|reason| Refusal::Never(StatusCode::UNAUTHORIZED, reason))?;
         let parse =
             |received: &Received<'_>| events::parse(vendor, &headers, &text.text, received).map_err(Refusal::bad);
-        receivers.land(source, &text, parse).await
+        receivers.land(source, text.text.as_bytes(), parse).await
     };
     let answered = answered.await;
     receivers.count(known, &answered);
@@ -65,7 +65,7 @@ fn vendor(source: &Source) -> Option<Vendor<'_>> {
         Protocol::Hubspot => Some(Vendor::HubSpot),
         Protocol::Svix => Some(Vendor::Svix),
         Protocol::Hmac => source.hmac.as_ref().map(Vendor::Described),
-        Protocol::Segment | Protocol::Records | Protocol::CloudEvents => None,
+        Protocol::Segment | Protocol::Records | Protocol::CloudEvents | Protocol::Prometheus | Protocol::Otlp => None,
     }
 }
 
