@@ -1,5 +1,6 @@
 use std::{
     collections::HashMap,
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -8,7 +9,13 @@ use atalaya_ingest::{Receivers, Sources};
 use atalaya_metrics::Evaluator;
 use atalaya_model::{Clock, ManualClock, SystemClock};
 use atalaya_store::{Home, Intake, OwnerLock};
-use tokio::sync::OwnedMutexGuard;
+use tokio::{
+    io::{AsyncBufRead, BufReader},
+    sync::OwnedMutexGuard,
+};
+
+/// What is piped into a command.
+pub(crate) type Input = Box<dyn AsyncBufRead + Send + Unpin>;
 
 type SyncTurn = Arc<tokio::sync::Mutex<()>>;
 
@@ -29,10 +36,18 @@ pub(crate) struct Context {
     pub(crate) receivers: Option<Arc<Receivers>>,
     /// Whether this process watches the rules already.
     pub(crate) watching: bool,
+    /// What is piped in, where another process asked and sends it; else this process's own standard input is read.
+    pub(crate) piped: Arc<Mutex<Option<Input>>>,
     /// One for each source that is asked: two at once would each write how far they have come.
     pub(crate) sync_turns: Arc<Mutex<HashMap<String, SyncTurn>>>,
     /// Held while rules are evaluated or intents delivered: two at once would both decide.
     pub(crate) alert_turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What is piped into this process.
+pub(crate) fn standard_input() -> anyhow::Result<tokio::fs::File> {
+    let input = std::io::stdin().as_fd().try_clone_to_owned()?;
+    Ok(tokio::fs::File::from_std(std::fs::File::from(input)))
 }
 
 impl Context {
@@ -56,6 +71,7 @@ impl Context {
             intake: None,
             receivers: None,
             watching: false,
+            piped: Arc::default(),
             sync_turns: Arc::default(),
             alert_turn: Arc::default(),
         })
@@ -86,6 +102,23 @@ impl Context {
             None => Sources::none()?.limits().clone(),
         };
         Ok(Intake::open(home, owner, Arc::clone(&self.clock), limits).await?)
+    }
+
+    /// Standard input of the process that asked.
+    pub(crate) fn input(&self) -> anyhow::Result<Input> {
+        let piped = self.piped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match piped {
+            Some(piped) => Ok(piped),
+            None => Ok(Box::new(BufReader::new(standard_input()?))),
+        }
+    }
+
+    /// The log: the one of this process, or opened now.
+    pub(crate) async fn intake(&self, home: &Home, sources: Option<&Sources>) -> anyhow::Result<Arc<Intake>> {
+        match &self.intake {
+            Some(intake) => Ok(Arc::clone(intake)),
+            None => Ok(Arc::new(self.open_intake(home, self.own(home)?, sources).await?)),
+        }
     }
 
     /// Waits until nobody asks a source, and keeps others from it.

@@ -1,6 +1,10 @@
 //! Commands of other processes, run by the owner of the home: one line of JSON asks, lines of JSON answer.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, Mutex},
+};
 
 use atalaya_store::Home;
 use clap::Parser;
@@ -14,7 +18,7 @@ use tokio::{
 use crate::{
     commands::{self, Cli},
     console::{Console, Terminal},
-    context::Context,
+    context::{Context, standard_input},
 };
 
 /// The longest request line: a command line, not data.
@@ -36,7 +40,8 @@ enum Frame {
 }
 
 /// Has the owner of the home run this process's command. `None` when nobody listens.
-pub(crate) async fn ask_owner(home: &Home) -> anyhow::Result<Option<ExitCode>> {
+/// Standard input follows the request where the command reads it.
+pub(crate) async fn ask_owner(home: &Home, sends_input: bool) -> anyhow::Result<Option<ExitCode>> {
     let Ok(stream) = UnixStream::connect(home.socket_path()).await else {
         return Ok(None);
     };
@@ -48,6 +53,14 @@ pub(crate) async fn ask_owner(home: &Home) -> anyhow::Result<Option<ExitCode>> {
     let mut line = serde_json::to_string(&request)?;
     line.push('\n');
     writing.write_all(line.as_bytes()).await?;
+    if sends_input {
+        let mut input = standard_input()?;
+        tokio::spawn(async move {
+            // When the owner goes away, so does whoever reads its answer below.
+            let _ = tokio::io::copy(&mut input, &mut writing).await;
+            let _ = writing.shutdown().await;
+        });
+    }
     let terminal = Terminal::new();
     let mut lines = BufReader::new(reading).lines();
     while let Some(line) = lines.next_line().await? {
@@ -90,17 +103,22 @@ pub(crate) fn listen(home: &Home, context: Context) -> anyhow::Result<()> {
 async fn answer(stream: UnixStream, context: Context, turn: Arc<tokio::sync::Mutex<()>>) -> anyhow::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(tokio::io::AsyncReadExt::take(reading, MAX_REQUEST_BYTES))
-        .read_line(&mut line)
-        .await?;
+    let mut reading = BufReader::new(tokio::io::AsyncReadExt::take(reading, MAX_REQUEST_BYTES));
+    reading.read_line(&mut line).await?;
+    // What follows is the command's input, and has no end that is known.
+    reading.get_mut().set_limit(u64::MAX);
     let request: Request = serde_json::from_str(&line)?;
     let (sender, mut frames) = mpsc::unbounded_channel();
     let running = tokio::spawn(async move {
         let console = Remote { sender: sender.clone() };
         let code = match Cli::try_parse_from(&request.arguments) {
             Ok(cli) => {
-                let _turn = turn.lock().await;
+                let _turn = match cli.command.writes_through_the_log() {
+                    true => None,
+                    false => Some(turn.lock().await),
+                };
                 let context = Context {
+                    piped: Arc::new(Mutex::new(Some(Box::new(reading)))),
                     working_dir: request.working_dir,
                     ..context
                 };

@@ -126,7 +126,10 @@ fn instant(text: &str, format: Option<&str>, zone: Tz) -> Result<DateTime<Utc>, 
         Some(pattern) => format!("{text:?} is not a time written {pattern}"),
         None => format!("{text:?} is not a time (expected 2026-01-31T09:30:00Z or 2026-01-31)"),
     };
+    let since_1970 = || text.parse::<i64>().map_err(|_| wrong());
     let at = match format {
+        Some("unix_secs") => DateTime::from_timestamp(since_1970()?, 0).ok_or_else(wrong)?,
+        Some("unix_millis") => DateTime::from_timestamp_millis(since_1970()?).ok_or_else(wrong)?,
         Some(pattern) => {
             if let Ok(at) = DateTime::parse_from_str(text, pattern) {
                 at.to_utc()
@@ -247,6 +250,15 @@ mod tests {
             ..Reading::default()
         };
         assert!(read("19970101", ColumnType::Instant, &pattern).is_ok());
+        for (unit, text) in [("unix_secs", "1772000000"), ("unix_millis", "1772000000000")] {
+            let reading = Reading {
+                format: Some(unit.into()),
+                ..Reading::default()
+            };
+            let at = DateTime::from_timestamp(1_772_000_000, 0).unwrap();
+            assert_eq!(read(text, ColumnType::Instant, &reading), Ok(Value::Instant(at)));
+            assert!(read("soon", ColumnType::Instant, &reading).is_err());
+        }
         assert!(
             read("1997-01-01", ColumnType::Instant, &pattern)
                 .unwrap_err()

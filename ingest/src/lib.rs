@@ -14,7 +14,7 @@ mod replay;
 mod rows;
 mod sources;
 
-pub use connectors::{Connection, ConnectorError, Pause, RealPause, SyncReport, check, sync};
+pub use connectors::{Connection, ConnectorError, Pause, RealPause, SyncReport, check, sync, take};
 pub use error::IngestError;
 pub use import::{ImportReport, ImportRequest, Progress, import_file};
 pub use mapping::Mapping;

@@ -100,7 +100,13 @@ async fn replay_group(
             continue;
         };
         let columns: Vec<String> = row.keys().cloned().collect();
-        let cells: Vec<Option<String>> = row.values().map(|value| value.as_str().map(str::to_owned)).collect();
+        // What a tap sent has numbers; what a file had is text.
+        let text = |value: &serde_json::Value| match value {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        let cells: Vec<Option<String>> = row.values().map(text).collect();
         let plan = match Plan::new(std::path::Path::new(&letter.file), kind, mapping, &columns, zone, now) {
             Ok(plan) => plan,
             Err(error) => {

@@ -228,9 +228,12 @@ impl Sources {
             if window_days.contains_key(&raw.name) {
                 return Err(bad(at("name"), "stands there twice".to_owned()));
             }
-            let key = key(&raw.key_variable, &raw.key_file).map_err(|(field, reason)| bad(at(field), reason))?;
+            let key = match (&raw.key_variable, &raw.key_file) {
+                (None, None) if !raw.needs_key() => String::new(),
+                (name, file) => key(name, file).map_err(|(field, reason)| bad(at(field), reason))?,
+            };
             window_days.insert(raw.name.clone(), 35);
-            let connection = raw.check(Secret(key.trim().as_bytes().to_vec()));
+            let connection = raw.check(Secret(key.trim().as_bytes().to_vec()), &read);
             connections.push(
                 connection
                     .map_err(|(name, field, reason)| bad(format!("{place}: connection {name:?}: {field}"), reason))?,

@@ -22,6 +22,7 @@ pub(crate) async fn run(context: &Context, console: &dyn Console) -> anyhow::Res
 pub(crate) async fn before_another_command(
     context: &Context,
     console: &dyn Console,
+    reads_input: bool,
 ) -> anyhow::Result<Option<ExitCode>> {
     let Ok(home) = Home::open(&context.home_dir) else {
         // No home yet: the command itself says so, or makes one.
@@ -38,7 +39,7 @@ pub(crate) async fn before_another_command(
             Ok(None)
         }
         Err(StoreError::Owned { .. }) => {
-            let answered = delegate::ask_owner(&home).await?;
+            let answered = delegate::ask_owner(&home, reads_input).await?;
             if answered.is_none() {
                 console.note("another process is working on this home: what was pushed and is in its log is not shown");
             }

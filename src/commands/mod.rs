@@ -13,6 +13,7 @@ mod policy;
 mod report;
 mod restatements;
 mod serve;
+mod singer_target;
 mod sources;
 mod sql;
 mod sync;
@@ -75,12 +76,26 @@ pub(crate) enum Command {
     Serve(serve::Arguments),
     /// Lists the sources that push events: what came, what was refused, when last.
     Sources(sources::Arguments),
-    /// Reads what is new at sources that are asked: Stripe.
+    /// Reads what is new at sources that are asked: Stripe, HubSpot, Zendesk, GitHub, Google Ads and taps of Singer.
     Sync(sync::Arguments),
+    /// Takes what a tap of Singer says on standard input, and says each state when all before it is durable.
+    SingerTarget(singer_target::Arguments),
     /// Watches the rules and delivers alerts.
     Alerts(alerts::Arguments),
     /// Fills a home with the demo company, or stages an incident in it.
     Demo(demo::Arguments),
+}
+
+impl Command {
+    /// Whether it writes by way of the log alone, where everybody may at once; it may take as long as a vendor does.
+    pub(crate) fn writes_through_the_log(&self) -> bool {
+        matches!(self, Self::Sync(_) | Self::SingerTarget(_))
+    }
+
+    /// Whether it reads standard input.
+    pub(crate) fn reads_input(&self) -> bool {
+        matches!(self, Self::SingerTarget(_))
+    }
 }
 
 /// Runs the command here, or in the process that owns the home when that is another one.
@@ -88,15 +103,16 @@ pub(crate) async fn main(cli: Cli) -> ExitCode {
     let console = Terminal::new();
     let result = async {
         let context = Context::new(cli.home.clone())?;
+        let reads_input = cli.command.reads_input();
         if !matches!(cli.command, Command::Serve(_))
-            && let Some(code) = flush::before_another_command(&context, &console).await?
+            && let Some(code) = flush::before_another_command(&context, &console, reads_input).await?
         {
             return Ok(code);
         }
         match run(cli.command, &context, &console).await {
             Ok(code) => Ok(ExitCode::from(code)),
             Err(error) => match error.downcast_ref::<StoreError>() {
-                Some(StoreError::Owned { .. }) => match delegate::ask_owner(&context.home()?).await? {
+                Some(StoreError::Owned { .. }) => match delegate::ask_owner(&context.home()?, reads_input).await? {
                     Some(code) => Ok(code),
                     None => Err(error.context(
                         "another process is working on this home and takes no commands; try again when it has ended",
@@ -145,6 +161,7 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::Serve(arguments) => serve::run(arguments, context, console).await,
         Command::Sources(arguments) => sources::run(arguments, context, console).await,
         Command::Sync(arguments) => sync::run(arguments, context, console).await,
+        Command::SingerTarget(arguments) => singer_target::run(arguments, context, console).await,
         Command::Alerts(arguments) => alerts::run(arguments, context, console).await,
         Command::Demo(arguments) => demo::run(arguments, context, console).await,
     }

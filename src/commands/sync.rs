@@ -36,21 +36,17 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         anyhow::bail!("{}: no such connection; {known}", file.display());
     }
     let pause: Arc<dyn Pause> = Arc::new(RealPause);
+    let intake = context.intake(&home, Some(&sources)).await?;
+    let attached = intake.attach(&home);
+    // By the owner too: tokens may change when they are used.
     if arguments.check {
         for connection in chosen {
-            let said = check(&home, connection, &context.clock, &pause).await?;
+            let _turn = context.sync_turn(&connection.name).await;
+            let said = check(&attached, connection, &context.clock, &pause).await?;
             console.note(&format!("{}: {said}", connection.name));
         }
         return Ok(0);
     }
-    let intake = match &context.intake {
-        Some(intake) => Arc::clone(intake),
-        None => {
-            let owner = context.own(&home)?;
-            Arc::new(context.open_intake(&home, owner, Some(&sources)).await?)
-        }
-    };
-    let attached = intake.attach(&home);
     let mut failed = 0;
     for connection in chosen {
         let _turn = context.sync_turn(&connection.name).await;
@@ -58,10 +54,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
             console.progress(&connection.name, report.rows, report.rows);
         };
         match sync(&attached, &intake, connection, &context.clock, &pause, &told).await {
-            Ok(report) => console.note(&format!(
-                "{}: {} rows new, {} known, {} dead letters, in {} pages",
-                connection.name, report.rows, report.duplicates, report.dead_letters, report.pages
-            )),
+            Ok(report) => console.note(&format!("{}: {report}", connection.name)),
             Err(error) => {
                 failed += 1;
                 console.note(&format!("{}: {error}", connection.name));

@@ -31,5 +31,6 @@ mod random_companies;
 mod receivers;
 mod recognition;
 mod samples;
+mod singer;
 mod stripe;
 mod webhooks;

@@ -15,13 +15,13 @@ use serde_json::Value;
 
 use crate::receivers::stored;
 
-const KEY: &str = "sk_test_do_not_print_me";
+pub(crate) const KEY: &str = "sk_test_do_not_print_me";
 
-struct LocalStripe {
+pub(crate) struct LocalStripe {
     child: Child,
     /// Where it keeps what it was told: by itself it would share a file with every other one on the machine.
     _dir: tempfile::TempDir,
-    port: u16,
+    pub(crate) port: u16,
     client: Client,
 }
 
@@ -34,7 +34,7 @@ impl Drop for LocalStripe {
 
 impl LocalStripe {
     /// Starts one, or says that the test is skipped.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let Some(libraries) = std::env::var_os("ATALAYA_CLIENTS").map(PathBuf::from) else {
             eprintln!("skipped: the local Stripe is fetched by `cargo xtask test`");
             return None;
@@ -85,7 +85,7 @@ impl LocalStripe {
     }
 
     /// A customer who can pay.
-    async fn customer(&self, name: &str, country: &str) -> String {
+    pub(crate) async fn customer(&self, name: &str, country: &str) -> String {
         let id = self
             .post("customers", &[("name", name), ("address[country]", country)])
             .await;

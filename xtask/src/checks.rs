@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::{
     browser, clients, duckdb, monitoring,
     step::{self, root, step},
-    web,
+    taps, web,
 };
 
 /// How large the numbers of the tests are.
@@ -30,6 +30,7 @@ pub(crate) fn run_all(size: Size) -> anyhow::Result<()> {
     let driver = browser::driver()?;
     let clients = clients::ensure()?;
     let monitoring = monitoring::ensure()?;
+    let taps = taps::ensure()?;
     step(
         "check the format",
         "one style, so that changes show only what changed",
@@ -59,6 +60,7 @@ pub(crate) fn run_all(size: Size) -> anyhow::Result<()> {
             command.env("ATALAYA_BROWSER_DRIVER", &driver);
             command.env("ATALAYA_CLIENTS", &clients);
             command.env("ATALAYA_MONITORING", &monitoring);
+            command.env("ATALAYA_TAPS", &taps);
             if let Some(program) = browser::program() {
                 command.env("ATALAYA_BROWSER", program);
             }

@@ -10,6 +10,7 @@ mod duckdb;
 mod monitoring;
 mod receiver;
 mod step;
+mod taps;
 mod wasm;
 mod web;
 

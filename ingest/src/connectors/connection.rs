@@ -7,6 +7,7 @@ use super::{
     github::{self, Github},
     google_ads::{self, GoogleAds},
     hubspot::{self, Hubspot},
+    singer::{self, Singer},
     stripe::Stripe,
     zendesk::Zendesk,
 };
@@ -33,6 +34,7 @@ pub(crate) enum Vendor {
     Hubspot(hubspot::Options),
     Zendesk,
     GoogleAds(google_ads::Options),
+    Singer(singer::Options),
 }
 
 /// A connection as it stands in the file.
@@ -48,6 +50,7 @@ pub(crate) struct RawConnection {
     github: Option<github::Options>,
     hubspot: Option<hubspot::Options>,
     google_ads: Option<google_ads::Options>,
+    singer: Option<singer::Options>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -58,14 +61,20 @@ enum VendorName {
     Hubspot,
     Zendesk,
     GoogleAds,
+    Singer,
 }
 
 /// A connection's name, the field that is wrong, and why.
 type Wrong = (String, &'static str, String);
 
 impl RawConnection {
-    /// Checks what is said, with the key that it names.
-    pub(crate) fn check(self, key: Secret) -> Result<Connection, Wrong> {
+    /// Whether it is nothing without a key: a tap has its own.
+    pub(crate) fn needs_key(&self) -> bool {
+        self.vendor != VendorName::Singer
+    }
+
+    /// Checks what is said, with the key that it names; `read` gives a file of the home.
+    pub(crate) fn check(self, key: Secret, read: impl Fn(&str) -> Result<String, String>) -> Result<Connection, Wrong> {
         let wrong = |field: &'static str, reason: String| (self.name.clone(), field, reason);
         // A day's reports are restated for weeks and asked for by the day; everything else is news.
         let usual = if self.vendor == VendorName::GoogleAds {
@@ -81,6 +90,7 @@ impl RawConnection {
             ("github", self.github.is_some(), VendorName::Github),
             ("hubspot", self.hubspot.is_some(), VendorName::Hubspot),
             ("google_ads", self.google_ads.is_some(), VendorName::GoogleAds),
+            ("singer", self.singer.is_some(), VendorName::Singer),
         ];
         if let Some((field, ..)) = options
             .iter()
@@ -103,6 +113,11 @@ impl RawConnection {
                 let options = self.google_ads.clone().ok_or_else(|| missing("google_ads"))?;
                 options.check().map_err(|(field, reason)| wrong(field, reason))?;
                 Vendor::GoogleAds(options)
+            }
+            VendorName::Singer => {
+                let mut options = self.singer.clone().ok_or_else(|| missing("singer"))?;
+                options.load(read).map_err(|(field, reason)| wrong(field, reason))?;
+                Vendor::Singer(options)
             }
         };
         Ok(Connection {
@@ -129,6 +144,7 @@ impl Connection {
             Vendor::Hubspot(_) => "hubspot",
             Vendor::Zendesk => "zendesk",
             Vendor::GoogleAds(_) => "google_ads",
+            Vendor::Singer(_) => "singer",
         }
     }
 
@@ -138,6 +154,7 @@ impl Connection {
         match self.vendor {
             Vendor::Github(_) => Some(github::COMPARED),
             Vendor::GoogleAds(_) => Some(google_ads::COMPARED),
+            Vendor::Singer(_) => Some(singer::COMPARED),
             _ => None,
         }
     }
@@ -150,6 +167,7 @@ impl Connection {
             Vendor::Hubspot(options) => Box::new(Hubspot::new(self, options, around)?),
             Vendor::Zendesk => Box::new(Zendesk::new(self, around)?),
             Vendor::GoogleAds(options) => Box::new(GoogleAds::new(self, options, around)?),
+            Vendor::Singer(options) => Box::new(Singer::new(self, options, around)),
         })
     }
 }

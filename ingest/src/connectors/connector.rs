@@ -27,6 +27,12 @@ pub(crate) trait Connector: Send {
     /// Asks the least that shows whether the key and the address are right; says what answered.
     async fn check(&mut self, now: DateTime<Utc>) -> Result<String, ConnectorError>;
 
+    /// Whether a page that is not the last stands behind another position than the one before it. Where it does not, a vendor
+    /// that gives the same page for ever is told from one that goes on.
+    fn moves_with_every_page(&self) -> bool {
+        true
+    }
+
     /// The page behind a position, or the first there is.
     async fn read(&mut self, position: Option<&str>, now: DateTime<Utc>) -> Result<Page, ConnectorError>;
 }
@@ -37,8 +43,7 @@ pub(crate) struct Surroundings {
     pub(crate) zone: Tz,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) pause: Arc<dyn Pause>,
-    /// Where tokens that the vendor changes are kept.
-    pub(crate) tokens_dir: PathBuf,
+    pub(crate) home_dir: PathBuf,
     /// What this source told before.
     pub(crate) known: Arc<Known>,
 }

@@ -25,7 +25,7 @@ const DEFAULT_TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 /// The version of the interface: Google ends each after about a year.
 const VERSION: &str = "v26";
 /// Days asked for at once.
-const PAGE_DAYS: u64 = 30;
+const PAGE_DAYS: u64 = 7;
 /// How far back is read at first, where nothing else is said.
 const FIRST_DAYS: u64 = 400;
 /// How the identities begin of what is compared.
@@ -75,6 +75,8 @@ impl Options {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Position {
+    /// The account that was read: of another one nothing is known.
+    customer_id: String,
     /// The day that is read next; between two syncs there is none.
     next_on: Option<NaiveDate>,
     /// The last day that was read.
@@ -95,7 +97,7 @@ impl GoogleAds {
         options: &Options,
         around: &Surroundings,
     ) -> Result<Self, ConnectorError> {
-        let client = Client::parse(&connection.key()).ok_or_else(|| {
+        let client = Client::parse(VENDOR, &connection.key())?.ok_or_else(|| {
             let reason = "it is no JSON object of client_id, client_secret, refresh_token and developer_token";
             ConnectorError::refused(VENDOR, "its key", reason)
         })?;
@@ -107,7 +109,7 @@ impl GoogleAds {
             .token_url
             .clone()
             .unwrap_or_else(|| DEFAULT_TOKEN_URL.to_owned());
-        let path = around.tokens_dir.join(&connection.name);
+        let path = around.home_dir.join("tokens").join(&connection.name);
         let access = Access::open(VENDOR, token_url, client, path)?;
         let base_url = connection.base_url.as_deref().unwrap_or(DEFAULT_URL);
         let credentials = Credentials::OAuth(Box::new(access.into()));
@@ -130,6 +132,8 @@ impl GoogleAds {
         struct Part {
             #[serde(default)]
             results: Vec<Value>,
+            /// What went wrong while it was answered already.
+            error: Option<Value>,
         }
         let path = format!(
             "/{VERSION}/customers/{}/googleAds:searchStream",
@@ -142,6 +146,10 @@ impl GoogleAds {
             ..Question::default()
         };
         let parts: Vec<Part> = self.api.read(&path, &self.api.ask(question).await?.text)?;
+        if let Some(error) = parts.iter().find_map(|part| part.error.as_ref()) {
+            let reason = text(error, &["message"]).unwrap_or("it broke off");
+            return Err(self.api.unreadable(&path, reason));
+        }
         Ok(parts.into_iter().flat_map(|part| part.results).collect())
     }
 
@@ -165,14 +173,15 @@ impl GoogleAds {
         currency: Currency,
         now: DateTime<Utc>,
     ) -> Option<Mapped> {
-        let identity = format!("{COMPARED}{on}|{campaign_id}");
+        let identity = format!("{COMPARED}{}|{on}|{campaign_id}", digits(&self.options.customer_id));
         let payload = object.to_string();
         if self.around.known.is_told(&identity, &payload) {
             return None;
         }
-        let told = spend(&identity, on, campaign_id, object, currency, now).map(|record| vec![record]);
+        let version = self.around.known.version(&identity, now);
+        let told = spend(&identity, on, campaign_id, object, currency, version).map(|record| vec![record]);
         Some(Mapped {
-            key: known::key(&identity, &payload, now.timestamp()),
+            key: known::key(&identity, &payload, version),
             event_type: "campaign_day".to_owned(),
             object_id: Some(campaign_id.to_owned()),
             happened_at: calendar::day_starts_at(self.around.zone, on),
@@ -191,7 +200,10 @@ impl Connector for GoogleAds {
 
     async fn read(&mut self, position: Option<&str>, now: DateTime<Utc>) -> Result<Page, ConnectorError> {
         let today = now.with_timezone(&self.around.zone).date_naive();
+        let customer_id = digits(&self.options.customer_id);
         let position: Option<Position> = connector::position(VENDOR, position)?;
+        let position = position.filter(|position| position.customer_id == customer_id);
+        let of_day = |on: NaiveDate| format!("{COMPARED}{customer_id}|{on}");
         let first = self.options.since_on.unwrap_or(today - Days::new(FIRST_DAYS));
         let restated = Days::new(u64::from(self.options.restated_days));
         let from = match &position {
@@ -216,17 +228,17 @@ impl Connector for GoogleAds {
                     .api
                     .unreadable("a report", "a row has no segments.date or no campaign.id"));
             };
-            seen.insert(format!("{COMPARED}{on}|{campaign}"));
+            seen.insert(format!("{}|{campaign}", of_day(on)));
             objects.extend(self.object(on, &campaign, row, currency, now));
         }
-        let (first, end) = (format!("{COMPARED}{from}"), format!("{COMPARED}{}", to + Days::new(1)));
+        let (first, end) = (of_day(from), of_day(to + Days::new(1)));
         for gone in self
             .around
             .known
             .between(&first, &end)
             .filter(|known| !seen.contains(*known))
         {
-            let mut parts = gone.trim_start_matches(COMPARED).split('|');
+            let mut parts = gone.split('|').skip(2);
             if let (Some(Ok(on)), Some(campaign)) = (parts.next().map(str::parse), parts.next()) {
                 let nothing = json!({ "campaign": { "id": campaign }, "metrics": { "costMicros": "0" } });
                 objects.extend(self.object(on, campaign, &nothing, currency, now));
@@ -234,6 +246,7 @@ impl Connector for GoogleAds {
         }
         let is_last = to >= today;
         let position = Position {
+            customer_id,
             next_on: (!is_last).then(|| to + Days::new(1)),
             read_on: position.map_or(to, |position| position.read_on.max(to)),
         };
@@ -247,7 +260,7 @@ fn spend(
     campaign_id: &str,
     object: &Value,
     currency: Currency,
-    now: DateTime<Utc>,
+    version: i64,
 ) -> Result<Record, Fault> {
     let micros = integer(object, &["metrics", "costMicros"])
         .ok_or_else(|| Fault::of("metrics.costMicros", "is no whole number"))?;
@@ -255,7 +268,7 @@ fn spend(
         .map_err(|error| Fault::of("metrics.costMicros", error))?;
     let mut record = Record::new(Kind::AdSpend);
     record.set("record_key", identity);
-    record.set("record_version", now.timestamp_micros().to_string());
+    record.set("record_version", version.to_string());
     record.set("spent_on", on.to_string());
     record.set("channel", VENDOR);
     record.set("campaign", text(object, &["campaign", "name"]).unwrap_or(campaign_id));

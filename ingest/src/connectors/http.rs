@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use atalaya_model::Clock;
+use base64::Engine as _;
 use chrono::{DateTime, Utc};
 use governor::Quota;
 use reqwest::{
@@ -29,8 +30,8 @@ pub enum ConnectorError {
         asked: String,
         /// Its words.
         reason: String,
-        /// Whether it is this object that it does not have, or does not give like this.
-        is_about_the_object: bool,
+        /// The status of its answer, where there was one.
+        status: Option<u16>,
     },
     /// The vendor asks for patience, fails, or cannot be reached: trying again helps.
     #[error("{vendor} cannot answer {asked} now: {reason}; try again in {retry_after_secs} s")]
@@ -65,19 +66,28 @@ impl ConnectorError {
             vendor,
             asked: asked.to_owned(),
             reason: reason.to_string(),
-            is_about_the_object: false,
+            status: None,
         }
     }
 
-    /// Whether the vendor does not have what was asked for, or does not give it like this.
-    pub(crate) fn is_about_the_object(&self) -> bool {
-        matches!(
-            self,
+    fn status(&self) -> Option<StatusCode> {
+        match self {
             Self::Refused {
-                is_about_the_object: true,
-                ..
-            }
-        )
+                status: Some(status), ..
+            } => StatusCode::from_u16(*status).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether the vendor does not have what was asked for.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self.status(), Some(StatusCode::NOT_FOUND | StatusCode::GONE))
+    }
+
+    /// Whether it does not have it, or does not give it like this.
+    pub(crate) fn is_about_the_object(&self) -> bool {
+        let unfit = [StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY];
+        self.is_absent() || self.status().is_some_and(|status| unfit.contains(&status))
     }
 }
 
@@ -90,7 +100,6 @@ const MOST_TRIES: u32 = 5;
 const LONGEST_WAIT_SECS: u64 = 120;
 
 /// How a vendor knows who asks.
-#[derive(Debug)]
 pub(crate) enum Credentials {
     /// A token that holds until it is taken back.
     Bearer(String),
@@ -153,7 +162,10 @@ impl Api {
             .map_err(|error| ConnectorError::refused(vendor, "to be asked at all", error))?;
         match &credentials {
             Credentials::Bearer(token) => secrets.push(token.clone()),
-            Credentials::Basic(_, password) => secrets.push(password.clone()),
+            Credentials::Basic(user, password) => {
+                let sent = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+                secrets.extend([password.clone(), sent]);
+            }
             Credentials::OAuth(_) => {}
         }
         secrets.retain(|secret| !secret.is_empty());
@@ -271,6 +283,13 @@ impl Api {
                 .store(now.timestamp() - at.timestamp(), Ordering::Relaxed);
         }
         let wait = text_of(header::RETRY_AFTER).and_then(|text| retry_after_secs(&text, now));
+        // GitHub says when its hour ends instead.
+        let is_used_up = text_of(HeaderName::from_static("x-ratelimit-remaining")).as_deref() == Some("0");
+        let reset = text_of(HeaderName::from_static("x-ratelimit-reset")).and_then(|text| text.parse::<i64>().ok());
+        let until_reset = reset
+            .filter(|_| is_used_up)
+            .map(|at| (at - now.timestamp()).max(1).unsigned_abs());
+        let wait = wait.or(until_reset);
         let etag = text_of(header::ETAG);
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
@@ -286,11 +305,11 @@ impl Api {
         } else {
             self.told(&text).await
         };
-        let refused = |is_about_the_object| ConnectorError::Refused {
+        let refused = || ConnectorError::Refused {
             vendor: self.vendor,
             asked: asked.clone(),
             reason: format!("{status}: {told}"),
-            is_about_the_object,
+            status: Some(status.as_u16()),
         };
         match status {
             StatusCode::OK => Ok(Answer {
@@ -313,17 +332,8 @@ impl Api {
             status if status.is_server_error() => {
                 Err(Failure::Busy(wait, later(status.to_string(), wait.unwrap_or(30))))
             }
-            StatusCode::UNAUTHORIZED => Err(Failure::Unknown(refused(false))),
-            status => {
-                let about = matches!(
-                    status,
-                    StatusCode::BAD_REQUEST
-                        | StatusCode::NOT_FOUND
-                        | StatusCode::GONE
-                        | StatusCode::UNPROCESSABLE_ENTITY
-                );
-                Err(Failure::Final(refused(about)))
-            }
+            StatusCode::UNAUTHORIZED => Err(Failure::Unknown(refused())),
+            _ => Err(Failure::Final(refused())),
         }
     }
 
@@ -348,9 +358,15 @@ impl Api {
         };
         let body: Option<serde_json::Value> = serde_json::from_str(text).ok();
         let message = body.as_ref().and_then(|body| {
-            ["/error/message", "/message", "/description", "/error"]
-                .iter()
-                .find_map(|place| body.pointer(place)?.as_str())
+            [
+                "/error/message",
+                "/0/error/message",
+                "/message",
+                "/description",
+                "/error",
+            ]
+            .iter()
+            .find_map(|place| body.pointer(place)?.as_str())
         });
         let mut told = message.unwrap_or(text).to_owned();
         for secret in self.secrets.iter().chain(&given) {

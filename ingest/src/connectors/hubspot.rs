@@ -9,8 +9,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use atalaya_model::Kind;
+use atalaya_model::{Currency, Kind, Money};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -97,6 +98,9 @@ struct Position {
     at: Option<Place>,
     /// The last change that was seen, in milliseconds, by type.
     changed_until: BTreeMap<String, i64>,
+    /// Where reading was taken up that had broken off: what the index saw late meanwhile lies before, and is read next time.
+    #[serde(default)]
+    taken_up_at: BTreeMap<String, i64>,
     /// The day on which the deleted were listed last.
     deleted_on: Option<NaiveDate>,
 }
@@ -116,6 +120,8 @@ enum Place {
 pub(super) struct Hubspot {
     api: Api,
     options: Options,
+    zone: Tz,
+    has_read: bool,
 }
 
 #[derive(Deserialize)]
@@ -132,11 +138,11 @@ impl Hubspot {
     ) -> Result<Self, ConnectorError> {
         let base_url = connection.base_url.as_deref().unwrap_or(DEFAULT_URL);
         let key = connection.key();
-        let (credentials, secrets) = match Client::parse(&key) {
+        let (credentials, secrets) = match Client::parse(VENDOR, &key)? {
             Some(client) => {
                 let token_url = options.token_url.clone();
                 let token_url = token_url.unwrap_or_else(|| format!("{DEFAULT_URL}/oauth/v1/token"));
-                let path = around.tokens_dir.join(&connection.name);
+                let path = around.home_dir.join("tokens").join(&connection.name);
                 let secrets = client.secrets();
                 let access = Access::open(VENDOR, token_url, client, path)?;
                 (Credentials::OAuth(Box::new(access.into())), secrets)
@@ -146,6 +152,8 @@ impl Hubspot {
         Ok(Self {
             api: Api::new(VENDOR, base_url, credentials, secrets, per_second(4), around)?,
             options: options.clone(),
+            zone: around.zone,
+            has_read: false,
         })
     }
 
@@ -179,7 +187,7 @@ impl Hubspot {
     }
 
     /// The next place behind the last one of a type.
-    fn after(&self, of: &ObjectType, position: &Position, now: DateTime<Utc>) -> Option<Place> {
+    fn after(&self, of: &ObjectType, position: &mut Position, now: DateTime<Utc>) -> Option<Place> {
         let at = TYPES.iter().position(|known| known.name == of.name)?;
         match TYPES.get(at + 1) {
             Some(next) => Some(changes(next, position)),
@@ -248,7 +256,9 @@ impl Hubspot {
     ) -> Result<(Vec<Mapped>, Option<Place>), ConnectorError> {
         let path = format!("/crm/v3/objects/{}", of.name);
         let mut query = vec![("archived", "true".to_owned()), ("limit", PAGE.to_string())];
-        query.push(("properties", of.properties.join(",")));
+        let properties = of.properties.iter().copied().chain([of.changed]);
+        let properties = properties.chain(self.options.customer_property.as_deref());
+        query.push(("properties", properties.collect::<Vec<_>>().join(",")));
         query.extend(after.map(|after| ("after", after)));
         let text = self.api.get(&path, &query).await?;
         let results: Results = self.api.read(&path, &text)?;
@@ -277,11 +287,12 @@ impl Hubspot {
         } else {
             changed_at(of, object)
         };
+        let mut unpriced = None;
         let told = changed_at.clone().and_then(|changed_at| {
             let mut records = match of.name {
                 "companies" => self.company(object)?,
                 "contacts" => vec![self.contact(object)?],
-                _ => vec![self.deal(object)?],
+                _ => vec![self.deal(object, &mut unpriced)?],
             };
             for record in &mut records {
                 record.set("record_version", changed_at.timestamp_micros().to_string());
@@ -291,6 +302,8 @@ impl Hubspot {
             }
             Ok(records)
         });
+        let mut told = Told::from(told);
+        told.faults.extend(unpriced);
         let happened_at = changed_at.unwrap_or_default();
         Mapped {
             key: format!("{}|{id}|{}", of.name, happened_at.timestamp_millis()),
@@ -298,7 +311,7 @@ impl Hubspot {
             object_id: Some(id.to_owned()),
             happened_at,
             payload: object.to_string(),
-            told: Told::from(told),
+            told,
         }
     }
 
@@ -342,7 +355,8 @@ impl Hubspot {
         Ok(record)
     }
 
-    fn deal(&self, object: &Value) -> Result<Record, Fault> {
+    /// A deal lands without an amount that cannot be read: that it was won is not less true.
+    fn deal(&self, object: &Value, unpriced: &mut Option<Fault>) -> Result<Record, Fault> {
         let mut record = Record::new(Kind::Opportunities);
         record.set_some("opportunity_id", text(object, &["id"]));
         record.set("created_at", created(object)?);
@@ -357,9 +371,13 @@ impl Hubspot {
             record.set_some(column, property(object, name));
         }
         if let Some(amount) = property(object, "amount") {
-            record.set("amount", amount);
-            let currency = property(object, "deal_currency_code").or_else(|| self.options.currency.clone());
-            record.set_some("currency", currency);
+            match self.money(object, &amount) {
+                Ok(money) => {
+                    record.set("amount_minor", money.minor.to_string());
+                    record.set("currency", money.currency.code());
+                }
+                Err(fault) => *unpriced = Some(fault),
+            }
         }
         let is = |name: &str| property(object, name).as_deref() == Some("true");
         let (is_won, is_closed) = (is("hs_is_closed_won"), is("hs_is_closed"));
@@ -369,16 +387,22 @@ impl Hubspot {
             (false, false) => "open",
         };
         record.set("status", status);
-        let closes = property(object, "closedate");
         if status == "open" {
-            record.set_some(
-                "expected_close_on",
-                closes.and_then(|text| text.get(..10).map(str::to_owned)),
-            );
+            let closes = instant(object, &["properties", "closedate"]).ok();
+            let day = closes.map(|at| at.with_timezone(&self.zone).date_naive());
+            record.set_some("expected_close_on", day.map(|day| day.to_string()));
         } else {
-            record.set_some("closed_at", closes);
+            record.set_some("closed_at", property(object, "closedate"));
         }
         Ok(record)
+    }
+
+    fn money(&self, object: &Value, amount: &str) -> Result<Money, Fault> {
+        let code = property(object, "deal_currency_code").or_else(|| self.options.currency.clone());
+        let code =
+            code.ok_or_else(|| Fault::of("deal_currency_code", "is missing, and hubspot.currency is not said"))?;
+        let currency = Currency::parse(&code).map_err(|error| Fault::of("deal_currency_code", error))?;
+        Money::parse_major(amount, currency).map_err(|error| Fault::of("amount", error))
     }
 }
 
@@ -394,7 +418,15 @@ impl Connector for Hubspot {
 
     async fn read(&mut self, position: Option<&str>, now: DateTime<Utc>) -> Result<Page, ConnectorError> {
         let mut position: Position = connector::position(VENDOR, position)?.unwrap_or_default();
-        let place = position.at.take().unwrap_or_else(|| changes(&TYPES[0], &position));
+        let place = position.at.take();
+        if let (false, Some(Place::Changes { of, from_ms: at } | Place::Instant { of, at_ms: at, .. })) =
+            (self.has_read, &place)
+        {
+            let known = position.taken_up_at.entry(of.clone()).or_insert(*at);
+            *known = (*known).min(*at);
+        }
+        self.has_read = true;
+        let place = place.unwrap_or_else(|| changes(&TYPES[0], &mut position));
         let (objects, next) = self.changed(place, &mut position, now).await?;
         let is_last = next.is_none();
         position.at = next;
@@ -402,8 +434,9 @@ impl Connector for Hubspot {
     }
 }
 
-fn changes(of: &ObjectType, position: &Position) -> Place {
+fn changes(of: &ObjectType, position: &mut Position) -> Place {
     let until = position.changed_until.get(of.name).copied().unwrap_or_default();
+    let until = until.min(position.taken_up_at.remove(of.name).unwrap_or(until));
     Place::Changes {
         of: of.name.to_owned(),
         from_ms: (until - OVERLAP.num_milliseconds()).max(0),

@@ -8,21 +8,32 @@ use arrow::{
 };
 use atalaya_model::Kind;
 use atalaya_store::{Home, Snapshot, StoreError};
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::file::hex;
 
-/// Objects of a source as they were told last: for each identity a digest of what was told.
+/// Objects of a source as they were told last.
 #[derive(Debug, Default)]
-pub(crate) struct Known(BTreeMap<String, String>);
+pub(crate) struct Known(BTreeMap<String, Last>);
 
-/// The key of an object that has no version of its own: its identity, a digest of what it says, and when it was read.
-pub(super) fn key(identity: &str, payload: &str, read_secs: i64) -> String {
-    format!("{identity}|{}|{read_secs}", digest(payload))
+/// How an object was told last.
+#[derive(Debug, Clone)]
+struct Last {
+    digest: String,
+    /// The version that it had then: microseconds.
+    version: i64,
+    seq: i64,
 }
 
-fn digest(payload: &str) -> String {
-    hex(&Sha256::digest(payload.as_bytes()))[..16].to_owned()
+/// The key of an object that has no version of its own: its identity, a digest of what it says, and the version that it is
+/// given.
+pub(super) fn key(identity: &str, said: &str, version: i64) -> String {
+    format!("{identity}|{}|{version}", digest(said))
+}
+
+pub(super) fn digest(said: &str) -> String {
+    hex(&Sha256::digest(said.as_bytes()))[..16].to_owned()
 }
 
 impl Known {
@@ -32,7 +43,7 @@ impl Known {
         let Some(table) = snapshot.tables.get(Kind::VendorEvents.name()) else {
             return Ok(Self::default());
         };
-        let mut newest: HashMap<String, (i64, String)> = HashMap::new();
+        let mut newest: HashMap<String, Last> = HashMap::new();
         for file in &table.files {
             for batch in file.batches(Some(&["source", "record_key", "arrival_seq"]))? {
                 let batch = batch?;
@@ -51,24 +62,37 @@ impl Known {
                         continue;
                     }
                     let mut parts = keys.value(row).rsplitn(3, '|');
-                    let (Some(_), Some(digest), Some(identity)) = (parts.next(), parts.next(), parts.next()) else {
+                    let (Some(version), Some(digest), Some(identity)) = (parts.next(), parts.next(), parts.next())
+                    else {
                         continue;
                     };
-                    let seq = seqs.value(row);
-                    let entry = newest.entry(identity.to_owned()).or_insert((seq, digest.to_owned()));
-                    if entry.0 < seq {
-                        *entry = (seq, digest.to_owned());
+                    let last = Last {
+                        digest: digest.to_owned(),
+                        version: version.parse().unwrap_or_default(),
+                        seq: seqs.value(row),
+                    };
+                    let is_newer = newest.get(identity).is_none_or(|known| known.seq < last.seq);
+                    if is_newer {
+                        newest.insert(identity.to_owned(), last);
                     }
                 }
             }
         }
-        let newest = newest.into_iter().map(|(identity, (_, digest))| (identity, digest));
-        Ok(Self(newest.collect()))
+        Ok(Self(newest.into_iter().collect()))
     }
 
     /// Whether an object was told like this already.
-    pub(crate) fn is_told(&self, identity: &str, payload: &str) -> bool {
-        self.0.get(identity).is_some_and(|known| *known == digest(payload))
+    pub(crate) fn is_told(&self, identity: &str, said: &str) -> bool {
+        self.0.get(identity).is_some_and(|known| known.digest == digest(said))
+    }
+
+    /// The version of what is told now: the present, or what comes after the last one where the clock was ahead then.
+    pub(crate) fn version(&self, identity: &str, now: DateTime<Utc>) -> i64 {
+        let after = self
+            .0
+            .get(identity)
+            .map_or(i64::MIN, |known| known.version.saturating_add(1));
+        now.timestamp_micros().max(after)
     }
 
     /// Identities that were told, from `first` on and before `end`.

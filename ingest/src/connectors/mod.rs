@@ -12,6 +12,7 @@ mod known;
 mod oauth;
 mod pace;
 mod position;
+mod singer;
 mod stripe;
 mod sync;
 mod zendesk;
@@ -32,7 +33,7 @@ pub use http::ConnectorError;
 pub(crate) use known::Known;
 pub(crate) use pace::Pace;
 pub use pace::{Pause, RealPause};
-pub use sync::{SyncReport, check, sync};
+pub use sync::{SyncReport, check, sync, take};
 
 /// A record as a connector's mapping makes it: the columns of a kind, as text of the canonical form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,20 @@ pub(crate) struct Mapped {
 pub(crate) struct Told {
     pub(crate) records: Vec<Record>,
     pub(crate) faults: Vec<Fault>,
+    /// Rows that a mapping of the operator's made.
+    pub(crate) rows: Vec<(Kind, Row)>,
+    /// What did not fit such a mapping.
+    pub(crate) unfit: Vec<Unfit>,
+}
+
+/// An object that does not fit the mapping of its stream: with another one it may be tried again.
+#[derive(Debug)]
+pub(crate) struct Unfit {
+    pub(crate) kind: Kind,
+    pub(crate) fault: Fault,
+    pub(crate) mapping: String,
+    /// Its fields as a JSON object, with its key and version.
+    pub(crate) row: String,
 }
 
 impl From<Result<Vec<Record>, Fault>> for Told {
@@ -104,11 +119,11 @@ impl From<Result<Vec<Record>, Fault>> for Told {
         match told {
             Ok(records) => Self {
                 records,
-                faults: Vec::new(),
+                ..Self::default()
             },
             Err(fault) => Self {
-                records: Vec::new(),
                 faults: vec![fault],
+                ..Self::default()
             },
         }
     }
@@ -127,7 +142,7 @@ pub(crate) fn parts(source: &str, vendor: &str, zone: Tz, now: DateTime<Utc>, ob
     for (number, object) in (1..).zip(objects) {
         // Asked for again, an object has the same faults: their letters have the same names.
         let mut buried = 0;
-        let mut bury = |kind: &str, fault: Fault| {
+        let mut bury = |kind: &str, fault: Fault, mapping: &str, row: &str| {
             buried += 1;
             letters.push(DeadLetter {
                 id: format!("{place}:{}:{}", object.key, buried),
@@ -137,14 +152,14 @@ pub(crate) fn parts(source: &str, vendor: &str, zone: Tz, now: DateTime<Utc>, ob
                 line: number,
                 column: fault.field,
                 reason: fault.reason,
-                row: object.payload.clone(),
-                mapping: String::new(),
+                row: row.to_owned(),
+                mapping: mapping.to_owned(),
                 landed_at: now,
                 arrival_seq: 0,
             });
         };
         for fault in &object.told.faults {
-            bury(Kind::VendorEvents.name(), fault.clone());
+            bury(Kind::VendorEvents.name(), fault.clone(), "", &object.payload);
         }
         for record in &object.told.records {
             let columns: Vec<String> = record.fields.iter().map(|(column, _)| (*column).to_owned()).collect();
@@ -169,8 +184,15 @@ pub(crate) fn parts(source: &str, vendor: &str, zone: Tz, now: DateTime<Utc>, ob
                         ..row
                     },
                 ),
-                Err(fault) => bury(record.kind.name(), fault),
+                Err(fault) => bury(record.kind.name(), fault, "", &object.payload),
             }
+        }
+        for unfit in &object.told.unfit {
+            bury(unfit.kind.name(), unfit.fault.clone(), &unfit.mapping, &unfit.row);
+        }
+        for (kind, row) in &object.told.rows {
+            let source = row.source.clone().or_else(|| Some(source.to_owned()));
+            keep(*kind, Row { source, ..row.clone() });
         }
         keep(Kind::VendorEvents, raw(source, object));
     }
@@ -231,6 +253,7 @@ mod tests {
             told: Told {
                 records: vec![Record::new(Kind::Customers)],
                 faults: vec![Fault::of("f", "is wrong"); faults],
+                ..Told::default()
             },
         }
     }

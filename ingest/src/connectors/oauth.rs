@@ -9,7 +9,11 @@ use reqwest::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{ConnectorError, http::retry_after_secs};
+use super::{
+    ConnectorError,
+    http::retry_after_secs,
+    json::{integer, text},
+};
 use crate::file::hex;
 
 /// What the operator gave: the text of the key of a connection that uses OAuth.
@@ -48,9 +52,22 @@ impl std::fmt::Debug for Access {
 }
 
 impl Client {
-    /// Reads the text of a key; `None` when it is a plain token.
-    pub(crate) fn parse(key: &str) -> Option<Self> {
-        serde_json::from_str(key).ok()
+    /// Reads the text of a key; `None` when it is a plain token. What looks like JSON and is not what it should be is sent to
+    /// nobody.
+    pub(crate) fn parse(vendor: &'static str, key: &str) -> Result<Option<Self>, ConnectorError> {
+        if !key.starts_with('{') {
+            return Ok(None);
+        }
+        // Where it is wrong, and not what stands there.
+        let wrong = |error: serde_json::Error| {
+            let reason = format!(
+                "as JSON of client_id, client_secret, refresh_token and developer_token it is wrong in line {}, column {}",
+                error.line(),
+                error.column()
+            );
+            ConnectorError::refused(vendor, "its key", reason)
+        };
+        serde_json::from_str(key).map(Some).map_err(wrong)
     }
 
     /// Everything that must not be printed.
@@ -118,12 +135,8 @@ impl Access {
         {
             return Ok(bearer.clone());
         }
-        #[derive(Deserialize)]
-        struct Answer {
-            access_token: String,
-            expires_in: Option<i64>,
-            refresh_token: Option<String>,
-        }
+        // What cannot be kept must not be asked for: the vendor takes the old token back.
+        self.keep(&self.refresh_token)?;
         let form = [
             ("grant_type", "refresh_token"),
             ("client_id", &self.client.client_id),
@@ -155,21 +168,27 @@ impl Access {
                 vendor: self.vendor,
                 asked: asked(),
                 reason: format!("{status}: give it access anew"),
-                is_about_the_object: false,
+                status: Some(status.as_u16()),
             });
         }
-        let answer: Answer = response.json().await.map_err(|_| ConnectorError::Unreadable {
-            vendor: self.vendor,
-            asked: asked(),
-            reason: "it holds none".to_owned(),
-        })?;
-        if let Some(newer) = answer.refresh_token.filter(|newer| *newer != self.refresh_token) {
-            self.keep(&newer)?;
-            self.refresh_token = newer;
+        let answer: serde_json::Value = response.json().await.map_err(|_| self.unreadable("it is no JSON"))?;
+        // Kept first, whatever else is wrong with the answer.
+        if let Some(newer) = text(&answer, &["refresh_token"]).filter(|newer| *newer != self.refresh_token) {
+            self.keep(newer)?;
+            self.refresh_token = newer.to_owned();
         }
-        let until = now + TimeDelta::seconds(answer.expires_in.unwrap_or(3_600).clamp(0, 86_400));
-        self.bearer = Some((answer.access_token.clone(), until));
-        Ok(answer.access_token)
+        let bearer = text(&answer, &["access_token"]).ok_or_else(|| self.unreadable("it holds no access_token"))?;
+        let holds_secs = integer(&answer, &["expires_in"]).unwrap_or(3_600).clamp(0, 86_400);
+        self.bearer = Some((bearer.to_owned(), now + TimeDelta::seconds(holds_secs)));
+        Ok(bearer.to_owned())
+    }
+
+    fn unreadable(&self, reason: &str) -> ConnectorError {
+        ConnectorError::Unreadable {
+            vendor: self.vendor,
+            asked: "an access token".to_owned(),
+            reason: reason.to_owned(),
+        }
     }
 
     fn keep(&self, refresh_token: &str) -> Result<(), ConnectorError> {

@@ -11,15 +11,16 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 
-/// So many questions in a second.
+/// So many questions in a second, one after the other.
 pub(crate) fn per_second(questions: u32) -> Quota {
-    Quota::per_second(NonZeroU32::new(questions).unwrap_or(NonZeroU32::MIN))
+    let questions = NonZeroU32::new(questions).unwrap_or(NonZeroU32::MIN);
+    Quota::per_second(questions).allow_burst(NonZeroU32::MIN)
 }
 
-/// So many questions in a minute, of which so many may come at once.
-pub(crate) fn per_minute(questions: u32, at_once: u32) -> Quota {
-    let of = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
-    Quota::per_minute(of(questions)).allow_burst(of(at_once))
+/// So many questions in any minute: half of them at once, and the other half spread over it.
+pub(crate) fn per_minute(questions: u32) -> Quota {
+    let half = NonZeroU32::new(questions / 2).unwrap_or(NonZeroU32::MIN);
+    Quota::per_minute(half).allow_burst(half)
 }
 
 /// Lets time pass. Tests move their clock instead.

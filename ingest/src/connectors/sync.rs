@@ -5,7 +5,12 @@ use std::sync::Arc;
 use atalaya_model::{Clock, calendar};
 use atalaya_store::{Home, Intake};
 
-use super::{ConnectorError, Known, Pause, Surroundings, position};
+use tokio::io::AsyncBufRead;
+
+use super::{
+    Connector, ConnectorError, Known, Pause, Surroundings, position,
+    singer::{self, Singer},
+};
 use crate::{Connection, IngestError};
 
 /// What a sync did.
@@ -19,6 +24,21 @@ pub struct SyncReport {
     pub duplicates: u64,
     /// Objects kept as dead letters.
     pub dead_letters: u64,
+}
+
+impl std::fmt::Display for SyncReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            pages,
+            rows,
+            duplicates,
+            dead_letters,
+        } = self;
+        write!(
+            f,
+            "{rows} rows new, {duplicates} known, {dead_letters} dead letters, in {pages} pages"
+        )
+    }
 }
 
 async fn surroundings(
@@ -35,7 +55,7 @@ async fn surroundings(
         zone: calendar::parse_zone(&home.settings().time_zone)?,
         clock: Arc::clone(clock),
         pause: Arc::clone(pause),
-        tokens_dir: home.dir().join("tokens"),
+        home_dir: home.dir().to_owned(),
         known: Arc::new(known),
     })
 }
@@ -61,12 +81,66 @@ pub async fn sync(
     on_page: &(dyn Fn(SyncReport) + Sync),
 ) -> Result<SyncReport, IngestError> {
     let around = surroundings(home, connection, clock, pause).await?;
-    let mut connector = connection.open(&around)?;
+    let connector = connection.open(&around)?;
+    read_all(home, intake, connection, connector, &around, &|report, _| {
+        on_page(report)
+    })
+    .await
+}
+
+/// Takes what a tap of Singer says that somebody else runs. `on_state` hears each state when all that came before it is
+/// durable.
+pub async fn take(
+    home: &Home,
+    intake: &Intake,
+    connection: &Connection,
+    clock: &Arc<dyn Clock>,
+    pause: &Arc<dyn Pause>,
+    input: Box<dyn AsyncBufRead + Send + Unpin>,
+    on_state: &(dyn Fn(&str) + Sync),
+) -> Result<SyncReport, IngestError> {
+    let around = surroundings(home, connection, clock, pause).await?;
+    let singer = Singer::over(connection, singer::options(connection)?, &around, input);
+    let told = |_: SyncReport, position: &str| {
+        if position != "null" {
+            on_state(position);
+        }
+    };
+    read_all(home, intake, connection, Box::new(singer), &around, &told).await
+}
+
+async fn read_all(
+    home: &Home,
+    intake: &Intake,
+    connection: &Connection,
+    mut connector: Box<dyn Connector>,
+    around: &Surroundings,
+    on_page: &(dyn Fn(SyncReport, &str) + Sync),
+) -> Result<SyncReport, IngestError> {
+    let clock = &around.clock;
     let mut known = position::newest(home, &connection.name).await?;
     let mut report = SyncReport::default();
     loop {
         let page = connector.read(known.as_deref(), clock.now()).await?;
         let now = clock.now();
+        let stands_still = known.as_ref() == Some(&page.position);
+        if stands_still && !page.is_last && connector.moves_with_every_page() {
+            return Err(ConnectorError::Unreadable {
+                vendor: connection.vendor_name(),
+                asked: "the next page".to_owned(),
+                reason: "it is the same page again".to_owned(),
+            }
+            .into());
+        }
+        report.pages += 1;
+        if stands_still && page.objects.is_empty() {
+            // Nothing is news.
+            on_page(report, &page.position);
+            if page.is_last {
+                return Ok(report);
+            }
+            continue;
+        }
         let mut parts = super::parts(
             &connection.name,
             connection.vendor_name(),
@@ -76,12 +150,11 @@ pub async fn sync(
         );
         parts.push(position::part(&connection.name, &page.position, now));
         let appended = intake.append(parts).await.map_err(ConnectorError::Store)?;
-        report.pages += 1;
         // The position is a row too, and no news.
         report.rows += appended.rows - 1;
         report.duplicates += appended.duplicates;
         report.dead_letters += appended.letters;
-        on_page(report);
+        on_page(report, &page.position);
         if page.is_last {
             return Ok(report);
         }

@@ -46,7 +46,7 @@ impl Zendesk {
         };
         let base_url = connection.base_url.as_deref().unwrap_or_default();
         Ok(Self {
-            api: Api::new(VENDOR, base_url, credentials, Vec::new(), per_minute(10, 5), around)?,
+            api: Api::new(VENDOR, base_url, credentials, Vec::new(), per_minute(10), around)?,
         })
     }
 

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use crate::{IngestError, Sources};
 
 pub use counts::SourceCounts;
-pub(crate) use fields::Fault;
+pub(crate) use fields::{Fault, depth};
 pub use routes::router;
 pub(crate) use webhooks::HmacScheme;
 

@@ -25,6 +25,8 @@ struct Account {
     /// Millionths of a euro by day and campaign.
     cost: BTreeMap<(NaiveDate, u64), String>,
     access_until: Option<DateTime<Utc>>,
+    /// It answers, and something goes wrong on the way.
+    breaks_off: bool,
 }
 
 pub struct GoogleAds(Mutex<Account>);
@@ -100,6 +102,10 @@ impl Vendor for GoogleAds {
             return Answer::error(403, "DEVELOPER_TOKEN_PARAMETER_MISSING");
         }
         assert_eq!(asked.path, "/v26/customers/1234567890/googleAds:searchStream");
+        if account.breaks_off {
+            let error = json!({ "error": { "code": 500, "message": "Internal error encountered." } });
+            return Answer::ok(json!([{ "results": [] }, error]));
+        }
         let query = asked.json()["query"].as_str().unwrap().to_owned();
         if query.contains("FROM customer") {
             return Answer::ok(json!([{ "results": [{ "customer": { "currencyCode": "EUR" } }] }]));
@@ -163,4 +169,10 @@ async fn days_are_restated_and_what_is_gone_costs_nothing() {
     server.clock.advance(TimeDelta::hours(2));
     assert_eq!(place.sync().await.unwrap().rows, 2);
     assert!(place.rows().await[&Kind::AdSpend].contains(&"2026-03-01 Campaign 11 1235 EUR 30 2500000".to_owned()));
+
+    // An answer that breaks off says nothing of what is not in it.
+    restated(&|account| account.breaks_off = true);
+    server.clock.advance(TimeDelta::hours(2));
+    let error = place.sync().await.unwrap_err().to_string();
+    assert!(error.contains("Internal error encountered."), "{error}");
 }

@@ -33,6 +33,8 @@ struct Object {
 struct Portal {
     objects: BTreeMap<(&'static str, i64), Object>,
     searched_at: VecDeque<DateTime<Utc>>,
+    /// How often somebody was too fast.
+    refused: usize,
     /// Refresh tokens that were given; only the last one is good.
     given: usize,
     access_until: Option<DateTime<Utc>>,
@@ -113,9 +115,14 @@ impl Portal {
         self.objects.insert((of, id), object);
     }
 
-    fn shown(&self, of: &'static str, id: i64) -> Value {
+    /// An object with the properties that were asked for.
+    fn shown(&self, of: &'static str, id: i64, asked_for: &[&str]) -> Value {
         let object = &self.objects[&(of, id)];
         let mut properties = object.properties.clone();
+        properties
+            .as_object_mut()
+            .unwrap()
+            .retain(|name, _| asked_for.contains(&name.as_str()));
         let changed = if of == "contacts" {
             "lastmodifieddate"
         } else {
@@ -141,7 +148,8 @@ impl Portal {
         let second_ago = asked.now - TimeDelta::seconds(1);
         self.searched_at.retain(|at| *at > second_ago);
         if self.searched_at.len() >= 5 {
-            return Answer::error(429, "You have reached your secondly limit.");
+            self.refused += 1;
+            return Answer::error(429, "asked too fast");
         }
         self.searched_at.push_back(asked.now);
         let body = asked.json();
@@ -185,11 +193,17 @@ impl Portal {
             found.sort_by_key(|(at, id)| (*at, id * 7_919 % 10_007));
         }
         let total = found.len();
+        let wanted: Vec<&str> = body["properties"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap())
+            .collect();
         let page: Vec<Value> = found
             .iter()
             .skip(after)
             .take(limit)
-            .map(|(_, id)| self.shown(of, *id))
+            .map(|(_, id)| self.shown(of, *id, &wanted))
             .collect();
         if let Some((0, happens)) = self.meanwhile {
             self.meanwhile = None;
@@ -210,7 +224,8 @@ impl Portal {
             .iter()
             .filter(|((known, id), object)| *known == of && object.deleted_at.is_some() && *id > after);
         let ids: Vec<i64> = found.map(|((_, id), _)| *id).collect();
-        let page: Vec<Value> = ids.iter().take(2).map(|id| self.shown(of, *id)).collect();
+        let wanted: Vec<&str> = asked.query("properties").unwrap_or_default().split(',').collect();
+        let page: Vec<Value> = ids.iter().take(2).map(|id| self.shown(of, *id, &wanted)).collect();
         let paging = (ids.len() > 2).then(|| json!({ "next": { "after": ids[1].to_string() } }));
         Answer::ok(json!({ "results": page, "paging": paging }))
     }
@@ -259,7 +274,7 @@ impl Vendor for Hubspot {
     }
 
     fn break_one(&self, now: DateTime<Utc>) {
-        let broken = json!({ "dealname": "broken", "amount": "1.234,5", "createdate": "2026-01-01T10:00:00Z" });
+        let broken = json!({ "dealname": "broken", "createdate": "the other day" });
         self.portal.lock().unwrap().put("deals", 9, now, broken);
     }
 
@@ -316,6 +331,7 @@ async fn twelve_thousand_contacts_land_though_a_search_gives_ten() {
     let place = Place::new(&server);
     let report = place.sync().await.unwrap();
     assert_eq!(report.dead_letters, 0, "{report:?}");
+    assert_eq!(vendor.portal.lock().unwrap().refused, 0);
     let rows = place.rows().await;
     assert_eq!(rows[&Kind::Leads].len(), CONTACTS as usize);
     assert!(rows[&Kind::Leads].contains(&"7 cus_7 c7@example.com 1 42".to_owned()));
@@ -324,7 +340,7 @@ async fn twelve_thousand_contacts_land_though_a_search_gives_ten() {
         [
             "1 won 120050 EUR  2026-04-01T22:30:00Z",
             "2 lost 8000 USD  2026-04-01T22:30:00Z",
-            "3 open   2026-04-01 ",
+            "3 open   2026-04-02 ",
         ]
     );
     assert_eq!(rows[&Kind::IdentityLinks], ["hubspot_company 1 cus_acme"]);
@@ -360,10 +376,64 @@ async fn what_the_index_sees_late_and_what_was_deleted_is_not_missed() {
     server.clock.advance(LATE + TimeDelta::minutes(1));
     place.sync().await.unwrap();
     assert!(leads(&place.rows().await).contains("late@"));
+    vendor
+        .portal
+        .lock()
+        .unwrap()
+        .objects
+        .get_mut(&("companies", 1))
+        .unwrap()
+        .deleted_at = Some(now);
     // The deleted are listed on another day.
     server.clock.set(Utc.with_ymd_and_hms(2026, 3, 11, 6, 0, 0).unwrap());
     place.sync().await.unwrap();
-    assert_eq!(place.rows().await[&Kind::Leads].len(), 10 + 2 - 3);
+    let rows = place.rows().await;
+    assert_eq!(rows[&Kind::Leads].len(), 10 + 2 - 3);
+    assert!(rows[&Kind::IdentityLinks].is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_index_saw_late_while_reading_had_broken_off_is_not_missed() {
+    let vendor = Hubspot::new(false, 450);
+    let server = Server::start(vendor.clone()).await;
+    let place = Place::new(&server);
+    // Broken off behind the third search of contacts.
+    let mut left = 4;
+    server.trouble(move |_, _| {
+        left -= 1;
+        (left < 0).then(|| Answer::error(400, "no more today"))
+    });
+    assert!(place.sync().await.is_err());
+    server.no_trouble();
+    {
+        let mut portal = vendor.portal.lock().unwrap();
+        let reached = portal.objects[&("contacts", 440)].changed_at;
+        let late = json!({ "email": "late@example.com", "createdate": "2026-03-10T08:00:00Z" });
+        portal.put("contacts", 999, reached - TimeDelta::minutes(5), late);
+    }
+    server.clock.advance(TimeDelta::hours(1));
+    place.sync().await.unwrap();
+    server.clock.advance(TimeDelta::hours(1));
+    place.sync().await.unwrap();
+    assert!(
+        place.rows().await[&Kind::Leads]
+            .iter()
+            .any(|lead| lead.contains("late@"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_whose_amount_cannot_be_read_is_won_all_the_same() {
+    let vendor = Hubspot::new(false, 1);
+    let won = json!({ "dealname": "odd", "amount": "1200.505", "deal_currency_code": "EUR", "createdate": "2026-01-01T10:00:00Z",
+        "hs_is_closed": "true", "hs_is_closed_won": "true", "closedate": "2026-02-01T10:00:00Z" });
+    vendor.portal.lock().unwrap().put("deals", 4, start(), won);
+    let server = Server::start(vendor.clone()).await;
+    let place = Place::new(&server);
+    place.sync().await.unwrap();
+    assert!(place.rows().await[&Kind::Opportunities].contains(&"4 won    2026-02-01T10:00:00Z".to_owned()));
+    let letters = place.dead_letters().await;
+    assert!(letters.len() == 1 && letters[0].starts_with("amount "), "{letters:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

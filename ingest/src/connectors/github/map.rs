@@ -102,10 +102,7 @@ fn severity(labels: &[String]) -> Option<&'static str> {
 pub(super) fn release(repository: &str, object: &Value, around: &Surroundings, now: DateTime<Utc>) -> Option<Mapped> {
     let number = word(object, &["id"]).unwrap_or_default();
     let identity = format!("{COMPARED}{repository}|{number}");
-    let payload = object.to_string();
-    if around.known.is_told(&identity, &payload) {
-        return None;
-    }
+    let version = around.known.version(&identity, now);
     let told = (|| {
         let is = |name: &str| object.get(name).and_then(Value::as_bool) == Some(true);
         let tag = text(object, &["tag_name"]).ok_or_else(|| Fault::of("tag_name", "is missing"))?;
@@ -114,7 +111,8 @@ pub(super) fn release(repository: &str, object: &Value, around: &Surroundings, n
             return Ok(Vec::new());
         }
         let mut record = Record::new(Kind::Releases);
-        record.set("record_version", now.timestamp_micros().to_string());
+        // By GitHub's number: another tag is another name of the same release.
+        record.set("record_key", format!("{repository}/releases/{number}"));
         record.set("release_id", format!("{repository}@{tag}"));
         record.set("project", repository);
         record.set("name", text(object, &["name"]).unwrap_or(tag));
@@ -126,8 +124,19 @@ pub(super) fn release(repository: &str, object: &Value, around: &Surroundings, n
         );
         Ok(vec![record])
     })();
+    // How often its files were fetched is no news.
+    let said = format!("{told:?}");
+    if around.known.is_told(&identity, &said) {
+        return None;
+    }
+    let told = told.map(|mut records| {
+        for record in &mut records {
+            record.set("record_version", version.to_string());
+        }
+        records
+    });
     let happened_at = instant(object, &["created_at"]).unwrap_or(now);
-    let key = known::key(&identity, &payload, now.timestamp());
+    let key = known::key(&identity, &said, version);
     Some(mapped("release", key, &number, happened_at, object, told))
 }
 
@@ -139,7 +148,9 @@ pub(super) fn run(repository: &str, object: &Value, deploy_workflows: &[String])
     );
     let changed_at = instant(object, &["updated_at"]);
     let told = changed_at.clone().map(|changed_at| {
-        let file = text(object, &["path"]).and_then(|path| path.rsplit('/').next());
+        // A branch may stand behind the file: `.github/workflows/deploy.yml@main`.
+        let path = text(object, &["path"]).and_then(|path| path.split('@').next());
+        let file = path.and_then(|path| path.rsplit('/').next());
         let is_deployment = deploy_workflows.iter().any(|known| Some(known.as_str()) == file);
         let (kind, id_column, name_column) = if is_deployment {
             (Kind::Deployments, "deployment_id", "deployment_type")

@@ -24,12 +24,7 @@ impl Stripe {
     pub(super) async fn complete(&mut self, object: &mut Value) -> Result<Option<Fault>, ConnectorError> {
         match self.fill_in(object).await {
             Ok(()) => Ok(None),
-            Err(ConnectorError::Refused {
-                asked,
-                reason,
-                is_about_the_object: true,
-                ..
-            }) => Ok(Some(Fault::of(&asked, reason))),
+            Err(error) if error.is_about_the_object() => Ok(Some(Fault::of("", error))),
             Err(error) => Err(error),
         }
     }

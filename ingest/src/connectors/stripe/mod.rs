@@ -161,12 +161,8 @@ impl Stripe {
         let text = match self.api.get(&path, &query).await {
             // The object that the page stood behind is gone, or the account has no such list: once more from its start,
             // or on with the next.
-            Err(ConnectorError::Refused {
-                is_about_the_object: true,
-                reason,
-                ..
-            }) if after_given || OPTIONAL.contains(&name) => {
-                tracing::warn!("stripe: {path}: {reason}");
+            Err(error) if error.is_about_the_object() && (after_given || OPTIONAL.contains(&name)) => {
+                tracing::warn!("{error}");
                 r#"{"data": [], "has_more": true}"#.to_owned()
             }
             answer => answer?,

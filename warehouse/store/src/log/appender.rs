@@ -267,6 +267,8 @@ impl Writer {
                 }
             }
         }
+        // A part of repetitions alone would be a piece without rows.
+        parts.retain(|part| part.len() > 0);
         let count = appended.rows + appended.letters;
         if count == 0 {
             return Ok((appended, Vec::new(), 0));
