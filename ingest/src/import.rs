@@ -1,4 +1,14 @@
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::sync_channel,
+    },
+};
+
+use arrow::array::RecordBatch;
 
 use atalaya_model::{Clock, Kind, calendar};
 use atalaya_store::{
@@ -13,13 +23,11 @@ use crate::{
     IngestError, Mapping, file,
     format::Format,
     plan::{Plan, RowFault},
-    rows::{RawRow, RowReader},
+    rows::{Cell, Chunk, Cutter, RawRow, json_columns},
 };
 
-/// Rows converted at a time.
-const BATCH_ROWS: usize = 8192;
-/// Arrival numbers reserved at a time.
-const RESERVE: u64 = 1 << 16;
+/// Threads that read rows, however many cores there are: one writes what they have read.
+const MOST_THREADS: usize = 8;
 
 /// What to import.
 #[derive(Debug, Clone)]
@@ -100,7 +108,7 @@ pub async fn import_file(
     let total_bytes = std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0);
 
     let mut checked = 0;
-    let content_sha256 = tokio::task::block_in_place(|| {
+    let mut hash = || {
         file::content_hash(path, |read| {
             checked += read;
             on_progress(Progress {
@@ -109,6 +117,16 @@ pub async fn import_file(
                 total_bytes,
                 rows: 0,
             });
+        })
+    };
+    let (content_sha256, keys) = tokio::task::block_in_place(|| {
+        if format != Format::JsonLines {
+            return Ok((hash()?, Vec::new()));
+        }
+        std::thread::scope(|scope| {
+            let keys = scope.spawn(|| json_columns(path, file::open(path, |_| {})?));
+            let hash = hash()?;
+            Ok::<_, IngestError>((hash, joined(keys)?))
         })
     })?;
     let mapping_sha256 = file::hex(&Sha256::digest(mapping.text.as_bytes()));
@@ -129,10 +147,18 @@ pub async fn import_file(
     }
 
     let mut dead_table = home.dead_letter_table(owner, now).await?;
-    let mut run = Run::new(home, owner, &table, &dead_table, request, &content_sha256, now, zone);
-    tokio::task::block_in_place(|| run.read(format, total_bytes, on_progress))?;
-    let (rows, dead, first_faults) = (run.rows, run.dead, std::mem::take(&mut run.first_faults));
-    let (adds, dead_adds) = run.finish()?;
+    let source = Source {
+        home,
+        owner,
+        request,
+        content_sha256: &content_sha256,
+        now,
+        zone,
+    };
+    let mut landing = Landing::new(&table, &dead_table, &source);
+    tokio::task::block_in_place(|| source.land(format, keys, total_bytes, &mut landing, on_progress))?;
+    let (rows, dead, first_faults) = (landing.rows, landing.dead, std::mem::take(&mut landing.first_faults));
+    let (adds, dead_adds) = landing.finish()?;
 
     let metadata: HashMap<String, serde_json::Value> = [
         (
@@ -161,75 +187,48 @@ pub async fn import_file(
     })
 }
 
-/// The state of one import while rows are read.
-struct Run<'a> {
+/// The answer of a thread that cannot fail in another way.
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// What is imported, and how.
+struct Source<'a> {
     home: &'a Home,
     owner: &'a OwnerLock,
     request: &'a ImportRequest,
     content_sha256: &'a str,
     now: DateTime<Utc>,
     zone: Tz,
-    writer: TableWriter,
-    dead_writer: TableWriter,
-    builder: RowBatchBuilder,
-    letters: Vec<DeadLetter>,
-    letter_bytes: usize,
-    rows: u64,
-    dead: u64,
-    first_faults: Vec<String>,
-    next_seq: i64,
-    reserved_until: i64,
 }
 
-impl<'a> Run<'a> {
-    #[allow(clippy::too_many_arguments, reason = "the parts of one import, gathered once")]
-    fn new(
-        home: &'a Home,
-        owner: &'a OwnerLock,
-        table: &Table,
-        dead_table: &Table,
-        request: &'a ImportRequest,
-        content_sha256: &'a str,
-        now: DateTime<Utc>,
-        zone: Tz,
-    ) -> Self {
-        let landed_on = calendar::day_of(zone, now);
-        let dead_schema = dead_letter_batch(&[])
-            .map(|batch| batch.schema())
-            .unwrap_or_else(|_| table_schema(request.kind));
-        Self {
-            home,
-            owner,
-            request,
-            content_sha256,
-            now,
-            zone,
-            writer: TableWriter::new(table, table_schema(request.kind), now, landed_on),
-            dead_writer: TableWriter::new(dead_table, dead_schema, now, landed_on),
-            builder: RowBatchBuilder::new(request.kind),
-            letters: Vec::new(),
-            letter_bytes: 0,
-            rows: 0,
-            dead: 0,
-            first_faults: Vec::new(),
-            next_seq: 0,
-            reserved_until: 0,
-        }
-    }
+/// A chunk of rows as it is landed.
+struct Landed {
+    rows: RecordBatch,
+    letters: Vec<DeadLetter>,
+}
 
-    fn read(
-        &mut self,
+type Cut = (u64, Result<(Chunk, i64), IngestError>);
+type Done = (u64, Result<Landed, IngestError>);
+
+impl Source<'_> {
+    /// One thread cuts the file, as many as there are cores read and check its rows, and this one writes them in their order.
+    fn land(
+        &self,
         format: Format,
+        keys: Vec<String>,
         total_bytes: u64,
+        landing: &mut Landing,
         on_progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<(), IngestError> {
-        let done = std::sync::atomic::AtomicU64::new(0);
+        let done_bytes = AtomicU64::new(0);
         let count = |read| {
-            done.fetch_add(read, std::sync::atomic::Ordering::Relaxed);
+            done_bytes.fetch_add(read, Ordering::Relaxed);
         };
         let path = &self.request.file;
-        let mut reader = RowReader::open(path, format, self.request.mapping.names.as_deref(), count)?;
-        let columns = reader.columns().to_vec();
+        let names = self.request.mapping.names.as_deref();
+        let mut cutter = Cutter::open(path, format, names, keys, count)?;
+        let columns = cutter.columns().to_vec();
         let plan = Plan::new(
             path,
             self.request.kind,
@@ -238,75 +237,101 @@ impl<'a> Run<'a> {
             self.zone,
             self.now,
         )?;
-        let mut number: u64 = 0;
-        while let Some(row) = reader.next_row()? {
-            number += 1;
-            let seq = self.arrival_seq()?;
-            let key = format!("{}:{number}", self.content_sha256);
+        let threads = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(MOST_THREADS);
+        std::thread::scope(|scope| {
+            let (cut, chunks) = sync_channel::<Cut>(threads);
+            let (done, landed) = sync_channel::<Done>(2 * threads);
+            scope.spawn(move || {
+                for place in 0.. {
+                    let chunk = cutter.next_chunk().transpose();
+                    let Some(chunk) = chunk.map(|chunk| chunk.and_then(|chunk| self.numbered(chunk))) else {
+                        break;
+                    };
+                    let is_over = chunk.is_err();
+                    // Nobody listens any more when something has failed.
+                    if cut.send((place, chunk)).is_err() || is_over {
+                        break;
+                    }
+                }
+            });
+            let chunks = Arc::new(Mutex::new(chunks));
+            for _ in 0..threads {
+                let (chunks, done, plan, columns) = (Arc::clone(&chunks), done.clone(), &plan, &columns);
+                scope.spawn(move || {
+                    loop {
+                        let next = chunks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                        let Ok((place, chunk)) = next else { break };
+                        let landed = chunk.and_then(|(chunk, first_seq)| self.chunk(plan, columns, &chunk, first_seq));
+                        if done.send((place, landed)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop((chunks, done));
+            let mut early = BTreeMap::new();
+            let mut next = 0;
+            for (place, chunk) in landed {
+                early.insert(place, chunk);
+                while let Some(chunk) = early.remove(&next) {
+                    next += 1;
+                    landing.take(chunk?)?;
+                    on_progress(Progress {
+                        stage: "landing",
+                        done_bytes: done_bytes.load(Ordering::Relaxed),
+                        total_bytes,
+                        rows: landing.rows,
+                    });
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// A chunk with the number under which its first row arrives.
+    fn numbered(&self, chunk: Chunk) -> Result<(Chunk, i64), IngestError> {
+        let first_seq = self.home.arrival_seq(self.owner).reserve(chunk.rows)?;
+        Ok((chunk, first_seq))
+    }
+
+    fn chunk(&self, plan: &Plan, columns: &[String], chunk: &Chunk, first_seq: i64) -> Result<Landed, IngestError> {
+        let mut builder = RowBatchBuilder::new(self.request.kind);
+        let mut letters = Vec::new();
+        let mut numbers = (chunk.first_row..).zip(first_seq..);
+        chunk.each(columns, |row| {
+            let Some((number, seq)) = numbers.next() else {
+                return Ok(());
+            };
+            let key = || format!("{}:{number}", self.content_sha256);
             match row {
                 RawRow::Broken { line, text, reason } => {
                     let row = serde_json::Value::String(text).to_string();
-                    self.bury(
-                        key,
-                        line,
-                        row,
-                        RowFault {
-                            column: String::new(),
-                            reason,
-                        },
-                        seq,
-                    )?;
+                    let fault = RowFault {
+                        column: String::new(),
+                        reason,
+                    };
+                    letters.push(self.letter(key(), line, row, fault, seq));
                 }
-                RawRow::Cells { line, cells } => match plan.land(&cells) {
-                    Ok(row) => {
-                        self.builder.push(row, &key, self.now, seq);
-                        self.rows += 1;
-                        if self.builder.len() >= BATCH_ROWS {
-                            self.writer.push(self.builder.take()?)?;
-                            let done_bytes = done.load(std::sync::atomic::Ordering::Relaxed);
-                            on_progress(Progress {
-                                stage: "landing",
-                                done_bytes,
-                                total_bytes,
-                                rows: self.rows,
-                            });
-                        }
+                RawRow::Cells { line, cells } => match plan.land(cells) {
+                    Ok(mut row) => {
+                        row.record_key.get_or_insert_with(key);
+                        builder.push(row, "", self.now, seq);
                     }
-                    Err(fault) => self.bury(key, line, row_text(&columns, cells), fault, seq)?,
+                    Err(fault) => letters.push(self.letter(key(), line, row_text(columns, cells), fault, seq)),
                 },
             }
-        }
-        Ok(())
+            Ok(())
+        })?;
+        Ok(Landed {
+            rows: builder.take()?,
+            letters,
+        })
     }
 
-    fn arrival_seq(&mut self) -> Result<i64, IngestError> {
-        if self.next_seq == self.reserved_until {
-            self.next_seq = self.home.arrival_seq(self.owner).reserve(RESERVE)?;
-            self.reserved_until = self.next_seq.saturating_add_unsigned(RESERVE);
-        }
-        self.next_seq += 1;
-        Ok(self.next_seq - 1)
-    }
-
-    fn bury(
-        &mut self,
-        id: String,
-        line: u64,
-        row: String,
-        fault: RowFault,
-        arrival_seq: i64,
-    ) -> Result<(), IngestError> {
-        self.dead += 1;
-        if self.first_faults.len() < 5 {
-            let column = if fault.column.is_empty() {
-                String::new()
-            } else {
-                format!(", {}", fault.column)
-            };
-            self.first_faults.push(format!("line {line}{column}: {}", fault.reason));
-        }
-        self.letter_bytes += row.len() + self.request.mapping.text.len();
-        self.letters.push(DeadLetter {
+    fn letter(&self, id: String, line: u64, row: String, fault: RowFault, arrival_seq: i64) -> DeadLetter {
+        DeadLetter {
             id,
             state: "dead".to_owned(),
             kind: self.request.kind.name().to_owned(),
@@ -318,18 +343,67 @@ impl<'a> Run<'a> {
             mapping: self.request.mapping.text.clone(),
             landed_at: self.now,
             arrival_seq,
-        });
-        if self.letters.len() >= 1024 || self.letter_bytes >= 32 << 20 {
-            self.letter_bytes = 0;
-            self.dead_writer.push(dead_letter_batch(&self.letters)?)?;
-            self.letters.clear();
+        }
+    }
+}
+
+/// The files of one import while they are written.
+struct Landing {
+    writer: TableWriter,
+    dead_writer: TableWriter,
+    letters: Vec<DeadLetter>,
+    letter_bytes: usize,
+    rows: u64,
+    dead: u64,
+    first_faults: Vec<String>,
+}
+
+impl Landing {
+    fn new(table: &Table, dead_table: &Table, source: &Source<'_>) -> Self {
+        let kind = source.request.kind;
+        let landed_on = calendar::day_of(source.zone, source.now);
+        let dead_schema = dead_letter_batch(&[])
+            .map(|batch| batch.schema())
+            .unwrap_or_else(|_| table_schema(kind));
+        Self {
+            writer: TableWriter::new(table, table_schema(kind), source.now, landed_on),
+            dead_writer: TableWriter::new(dead_table, dead_schema, source.now, landed_on),
+            letters: Vec::new(),
+            letter_bytes: 0,
+            rows: 0,
+            dead: 0,
+            first_faults: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, landed: Landed) -> Result<(), IngestError> {
+        self.rows += landed.rows.num_rows() as u64;
+        if landed.rows.num_rows() > 0 {
+            self.writer.push(landed.rows)?;
+        }
+        for letter in landed.letters {
+            self.dead += 1;
+            if self.first_faults.len() < 5 {
+                let column = match letter.column.as_str() {
+                    "" => String::new(),
+                    column => format!(", {column}"),
+                };
+                self.first_faults
+                    .push(format!("line {}{column}: {}", letter.line, letter.reason));
+            }
+            self.letter_bytes += letter.row.len() + letter.mapping.len();
+            self.letters.push(letter);
+            if self.letters.len() >= 1024 || self.letter_bytes >= 32 << 20 {
+                self.letter_bytes = 0;
+                self.dead_writer.push(dead_letter_batch(&self.letters)?)?;
+                self.letters.clear();
+            }
         }
         Ok(())
     }
 
     /// The files of the kind's table and of the dead letters.
     fn finish(mut self) -> Result<(Vec<PendingFile>, Vec<PendingFile>), IngestError> {
-        self.writer.push(self.builder.take()?)?;
         if !self.letters.is_empty() {
             self.dead_writer.push(dead_letter_batch(&self.letters)?)?;
         }
@@ -337,12 +411,12 @@ impl<'a> Run<'a> {
     }
 }
 
-pub(crate) fn row_text(columns: &[String], cells: Vec<Option<String>>) -> String {
+fn row_text(columns: &[String], cells: &[Cell<'_>]) -> String {
     let object: serde_json::Map<String, serde_json::Value> = columns
         .iter()
         .cloned()
         .zip(cells)
-        .map(|(name, cell)| (name, cell.into()))
+        .map(|(name, cell)| (name, cell.as_deref().into()))
         .collect();
     serde_json::Value::Object(object).to_string()
 }

@@ -129,7 +129,7 @@ impl Plan {
     }
 
     /// One row's cells into canonical values. Every fault is the row's, never the file's.
-    pub(crate) fn land(&self, cells: &[Option<String>]) -> Result<Row, RowFault> {
+    pub(crate) fn land<S: AsRef<str>>(&self, cells: &[Option<S>]) -> Result<Row, RowFault> {
         let currency = self.row_currency(cells)?;
         let values = self
             .own
@@ -226,7 +226,7 @@ impl Plan {
         }
     }
 
-    fn row_currency(&self, cells: &[Option<String>]) -> Result<Option<Currency>, RowFault> {
+    fn row_currency<S: AsRef<str>>(&self, cells: &[Option<S>]) -> Result<Option<Currency>, RowFault> {
         let Some(planned) = self.own.iter().find(|planned| planned.column.name == "currency") else {
             return Ok(None);
         };
@@ -236,10 +236,10 @@ impl Plan {
         }
     }
 
-    fn value(
+    fn value<S: AsRef<str>>(
         &self,
         planned: &Planned,
-        cells: &[Option<String>],
+        cells: &[Option<S>],
         currency: Option<Currency>,
     ) -> Result<Option<Value>, RowFault> {
         let fault = |reason: String| RowFault {
@@ -247,7 +247,7 @@ impl Plan {
             reason,
         };
         let text = match &planned.cell {
-            Cell::At(index) => cells.get(*index).and_then(Option::as_deref),
+            Cell::At(index) => cells.get(*index).and_then(|cell| Some(cell.as_ref()?.as_ref())),
             Cell::Constant(text) => Some(text.as_str()),
             Cell::Absent => None,
         };
@@ -309,11 +309,11 @@ impl Plan {
         parts.map(|parts| parts.join("|"))
     }
 
-    fn extra(&self, cells: &[Option<String>]) -> Option<String> {
+    fn extra<S: AsRef<str>>(&self, cells: &[Option<S>]) -> Option<String> {
         let kept: serde_json::Map<String, serde_json::Value> = self
             .leftover
             .iter()
-            .filter_map(|(index, name)| Some((name.clone(), cells.get(*index)?.clone()?.into())))
+            .filter_map(|(index, name)| Some((name.clone(), cells.get(*index)?.as_ref()?.as_ref().into())))
             .collect();
         (!kept.is_empty()).then(|| serde_json::Value::Object(kept).to_string())
     }

@@ -17,7 +17,7 @@ use deltalake::kernel::Add;
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
+    file::{properties::WriterProperties, writer::SerializedFileWriter},
     schema::types::ColumnPath,
 };
 use sha2::{Digest, Sha256};
@@ -25,10 +25,8 @@ use sha2::{Digest, Sha256};
 use crate::{
     FailPoint, StoreError,
     durable::{create_dir, sync_dir},
+    row_groups::{ROW_GROUP_ROWS, RowGroups},
 };
-
-/// Rows of a row group; DuckDB works on one row group per thread.
-const ROW_GROUP_ROWS: usize = 131_072;
 
 /// Where a file belongs.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +45,8 @@ pub(crate) struct DataFileWriter {
     folder: PathBuf,
     path: PathBuf,
     add: Add,
-    writer: ArrowWriter<HashingFile>,
+    writer: SerializedFileWriter<HashingFile>,
+    groups: RowGroups,
     durable: bool,
     finished: bool,
     statistics: Statistics,
@@ -84,7 +83,8 @@ impl DataFileWriter {
             bytes: 0,
         };
         let writer = ArrowWriter::try_new(hashing, std::sync::Arc::clone(schema), Some(properties()?));
-        let writer = writer.map_err(|source| StoreError::Parquet {
+        let opened = writer.and_then(ArrowWriter::into_serialized_writer);
+        let (writer, factory) = opened.map_err(|source| StoreError::Parquet {
             path: path.clone(),
             source,
         })?;
@@ -99,6 +99,7 @@ impl DataFileWriter {
                 ..Add::default()
             },
             writer,
+            groups: RowGroups::new(factory),
             durable: place.durable,
             finished: false,
             statistics: Statistics::default(),
@@ -107,7 +108,8 @@ impl DataFileWriter {
 
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), StoreError> {
         self.statistics.count(rows);
-        self.writer.write(rows).map_err(|source| StoreError::Parquet {
+        let written = self.groups.write(rows, &mut self.writer);
+        written.map_err(|source| StoreError::Parquet {
             path: self.path.clone(),
             source,
         })
@@ -115,10 +117,12 @@ impl DataFileWriter {
 
     /// Syncs the file and its folder; `data_change` is false where the same rows stood in other files.
     pub(crate) fn finish(mut self, data_change: bool) -> Result<Add, StoreError> {
-        self.writer.finish().map_err(|source| StoreError::Parquet {
-            path: self.path.clone(),
-            source,
-        })?;
+        let rest = self.groups.close(&mut self.writer);
+        rest.and_then(|()| self.writer.finish().map(drop))
+            .map_err(|source| StoreError::Parquet {
+                path: self.path.clone(),
+                source,
+            })?;
         let hashing = self.writer.inner();
         if self.durable {
             hashing.file.sync_all().map_err(StoreError::io("sync", &self.path))?;

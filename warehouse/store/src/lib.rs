@@ -18,6 +18,7 @@ mod log;
 mod origin;
 mod recovery;
 mod row;
+mod row_groups;
 mod schema;
 mod seen;
 mod settings;
