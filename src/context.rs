@@ -1,14 +1,15 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     os::fd::AsFd as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use atalaya_ingest::{Receivers, Sources};
+use atalaya_ingest::{Connection, IngestError, Pause, RealPause, Receivers, Sources, SyncReport, sync};
 use atalaya_metrics::Evaluator;
 use atalaya_model::{Clock, ManualClock, SystemClock};
 use atalaya_store::{Home, Intake, OwnerLock};
+use chrono::{DateTime, Utc};
 use tokio::{
     io::{AsyncBufRead, BufReader},
     sync::OwnedMutexGuard,
@@ -16,6 +17,19 @@ use tokio::{
 
 /// What is piped into a command.
 pub(crate) type Input = Box<dyn AsyncBufRead + Send + Unpin>;
+
+/// What became of asking a source.
+#[derive(Debug, Clone)]
+pub(crate) struct Synced {
+    /// When it was asked last.
+    pub(crate) at: DateTime<Utc>,
+    /// What all syncs together brought.
+    pub(crate) all: SyncReport,
+    /// Why the last one failed; `None` when it came to its end.
+    pub(crate) failed: Option<String>,
+    /// How many did.
+    pub(crate) failures: u64,
+}
 
 type SyncTurn = Arc<tokio::sync::Mutex<()>>;
 
@@ -38,6 +52,8 @@ pub(crate) struct Context {
     pub(crate) watching: bool,
     /// What is piped in, where another process asked and sends it; else this process's own standard input is read.
     pub(crate) piped: Arc<Mutex<Option<Input>>>,
+    /// What became of each source that was asked since the start of the process.
+    pub(crate) synced: Arc<Mutex<BTreeMap<String, Synced>>>,
     /// One for each source that is asked: two at once would each write how far they have come.
     pub(crate) sync_turns: Arc<Mutex<HashMap<String, SyncTurn>>>,
     /// Held while rules are evaluated or intents delivered: two at once would both decide.
@@ -72,6 +88,7 @@ impl Context {
             receivers: None,
             watching: false,
             piped: Arc::default(),
+            synced: Arc::default(),
             sync_turns: Arc::default(),
             alert_turn: Arc::default(),
         })
@@ -119,6 +136,42 @@ impl Context {
             Some(intake) => Ok(Arc::clone(intake)),
             None => Ok(Arc::new(self.open_intake(home, self.own(home)?, sources).await?)),
         }
+    }
+
+    /// Reads what is new at a source, and remembers what became of it.
+    pub(crate) async fn sync(
+        &self,
+        home: &Home,
+        intake: &Intake,
+        connection: &Connection,
+        on_page: &(dyn Fn(SyncReport) + Sync),
+    ) -> Result<SyncReport, IngestError> {
+        let _turn = self.sync_turn(&connection.name).await;
+        let pause: Arc<dyn Pause> = Arc::new(RealPause);
+        let so_far = Mutex::new(SyncReport::default());
+        let heard = |report: SyncReport| {
+            *so_far.lock().unwrap_or_else(PoisonError::into_inner) = report;
+            on_page(report);
+        };
+        let done = sync(home, intake, connection, &self.clock, &pause, &heard).await;
+        let so_far = *so_far.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        let note = synced.entry(connection.name.clone()).or_insert_with(|| Synced {
+            at: self.clock.now(),
+            all: SyncReport::default(),
+            failed: None,
+            failures: 0,
+        });
+        note.at = self.clock.now();
+        note.all += so_far;
+        note.failed = done.as_ref().err().map(IngestError::to_string);
+        note.failures += u64::from(done.is_err());
+        done
+    }
+
+    /// What became of the sources that were asked.
+    pub(crate) fn synced(&self) -> BTreeMap<String, Synced> {
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until nobody asks a source, and keeps others from it.

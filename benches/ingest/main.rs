@@ -1,5 +1,6 @@
 //! Events over HTTP to committed Parquet, every answer after its sync; beside it, in the same run, DuckDB writing the same
-//! events from a file to Parquet, and our own import of that file. `cargo bench --bench ingest -- --events 1000000`.
+//! events from a file to Parquet, and our own import of that file. `cargo bench --bench ingest -- --events 1000000`; with
+//! `--only import` the file alone.
 #![allow(clippy::print_stdout, reason = "it talks to the person who started it")]
 #![allow(clippy::disallowed_methods, reason = "it measures real time")]
 
@@ -39,17 +40,14 @@ fn main() -> anyhow::Result<()> {
     let bytes = write_file(&file, events)?;
     println!("{events} events, {:.0} MB", bytes as f64 / 1e6);
 
-    let requests = Arc::new(requests(events));
+    let only_import = arguments.windows(2).any(|words| words == ["--only", "import"]);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let full = runtime.block_on(http(&dir.join("full"), &requests, events, bytes, 0))?;
-    // Half the rate of before, evenly: what an answer takes when there is room.
-    let every_micros = (2.0 * full.as_secs_f64() * 1e6 / requests.len() as f64) as u64;
-    println!("at half that rate:");
-    runtime.block_on(http(&dir.join("half"), &requests, events, bytes, every_micros))?;
-    drop(requests);
+    if !only_import {
+        by_http(&runtime, &dir, events, bytes)?;
+    }
     let ours = runtime.block_on(import(&dir.join("import"), &dir, events, bytes))?;
     match duckdb(&dir, &file)? {
         Some(theirs) => println!(
@@ -60,6 +58,16 @@ fn main() -> anyhow::Result<()> {
         ),
         None => println!("DuckDB: not compared, there is no Python to fetch it"),
     }
+    Ok(())
+}
+
+fn by_http(runtime: &tokio::runtime::Runtime, dir: &Path, events: u64, bytes: u64) -> anyhow::Result<()> {
+    let requests = Arc::new(requests(events));
+    let full = runtime.block_on(http(&dir.join("full"), &requests, events, bytes, 0))?;
+    // Half the rate of before, evenly: what an answer takes when there is room.
+    let every_micros = (2.0 * full.as_secs_f64() * 1e6 / requests.len() as f64) as u64;
+    println!("at half that rate:");
+    runtime.block_on(http(&dir.join("half"), &requests, events, bytes, every_micros))?;
     Ok(())
 }
 
@@ -264,7 +272,7 @@ fn duckdb(dir: &Path, file: &Path) -> anyhow::Result<Option<Duration>> {
     }
     let script = format!(
         "import duckdb, time\nc = duckdb.connect()\nc.execute('SET threads = 2')\n\
-         for _ in range(2):\n    t = time.perf_counter()\n    c.execute(\"COPY (SELECT * FROM read_json('{}', format = 'newline_delimited')) TO '{}' (FORMAT parquet, COMPRESSION zstd)\")\n    took = time.perf_counter() - t\nprint(took)",
+         for _ in range(2):\n    t = time.perf_counter()\n    c.execute(\"COPY (SELECT * FROM read_json('{}', format = 'newline_delimited')) TO '{}' (FORMAT parquet, COMPRESSION zstd)\")\n    took = time.perf_counter() - t\nprint(); print(took)",
         file.display(),
         dir.join("duckdb.parquet").display()
     );
@@ -274,6 +282,7 @@ fn duckdb(dir: &Path, file: &Path) -> anyhow::Result<Option<Duration>> {
         "DuckDB: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let secs: f64 = String::from_utf8_lossy(&output.stdout).trim().parse()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let secs: f64 = said.trim().lines().last().unwrap_or_default().trim().parse()?;
     Ok(Some(Duration::from_secs_f64(secs)))
 }

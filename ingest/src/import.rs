@@ -28,6 +28,8 @@ use crate::{
 
 /// Threads that read rows, however many cores there are: one writes what they have read.
 const MOST_THREADS: usize = 8;
+/// Chunks that may wait while a sorted run is written: others read on meanwhile.
+const MOST_WAITING: usize = 48;
 
 /// What to import.
 #[derive(Debug, Clone)]
@@ -242,7 +244,7 @@ impl Source<'_> {
             .min(MOST_THREADS);
         std::thread::scope(|scope| {
             let (cut, chunks) = sync_channel::<Cut>(threads);
-            let (done, landed) = sync_channel::<Done>(2 * threads);
+            let (done, landed) = sync_channel::<Done>(MOST_WAITING);
             scope.spawn(move || {
                 for place in 0.. {
                     let chunk = cutter.next_chunk().transpose();

@@ -6,6 +6,7 @@ mod convert;
 mod error;
 mod file;
 mod format;
+mod freshness;
 mod import;
 mod mapping;
 mod plan;
@@ -16,6 +17,7 @@ mod sources;
 
 pub use connectors::{Connection, ConnectorError, Pause, RealPause, SyncReport, check, sync, take};
 pub use error::IngestError;
+pub use freshness::landed_last;
 pub use import::{ImportReport, ImportRequest, Progress, import_file};
 pub use mapping::Mapping;
 pub use receivers::{Receivers, SourceCounts, router};

@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use atalaya_ingest::{Connection, Pause, RealPause, Receivers, SOURCES_FILE, Sources, router, sync};
+use atalaya_ingest::{Connection, Receivers, SOURCES_FILE, Sources, router};
 use atalaya_metrics::Evaluator;
 use atalaya_server::Server;
 use atalaya_sql::verify;
@@ -154,15 +154,13 @@ async fn tidy(context: Context) {
 
 /// Asks a source for what is new, as often as it says. A failure is told, and what was read before it stays.
 async fn ask_again_and_again(connection: Connection, intake: Arc<Intake>, context: Context) {
-    let pause: Arc<dyn Pause> = Arc::new(RealPause);
     let mut ticker = tokio::time::interval(Duration::from_secs(u64::from(connection.every_secs)));
     ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticker.tick().await;
         let done = async {
-            let _turn = context.sync_turn(&connection.name).await;
             let home = context.home()?;
-            let report = sync(&home, &intake, &connection, &context.clock, &pause, &|_| {}).await?;
+            let report = context.sync(&home, &intake, &connection, &|_| {}).await?;
             tracing::info!(
                 "{}: {} rows new, {} dead letters",
                 connection.name,

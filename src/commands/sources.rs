@@ -1,8 +1,12 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use atalaya_ingest::{SourceCounts, landed_last};
+use chrono::{DateTime, Utc};
 use clap::Args;
 
 use crate::{
     console::Console,
-    context::Context,
+    context::{Context, Synced},
     output::{Format, Table},
 };
 
@@ -19,13 +23,24 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         // Only the process that listens knows; it is asked when there is one.
         drop(context.own(&home)?);
     }
-    let counts = match &context.receivers {
-        Some(receivers) => receivers.counts(),
-        None => {
-            console.note("nobody listens for events: `atalaya serve --receive 127.0.0.1:8090`");
-            Vec::new()
-        }
-    };
+    if context.receivers.is_none() {
+        console.note("nobody listens for events: `atalaya serve --receive 127.0.0.1:8090`");
+    }
+    let counts = context.receivers.as_ref().map(|receivers| receivers.counts());
+    let mut counts: BTreeMap<String, SourceCounts> =
+        counts.into_iter().flatten().map(|of| (of.source.clone(), of)).collect();
+    let synced = context.synced();
+    for (name, note) in &synced {
+        counts.insert(name.clone(), as_counts(name, note));
+    }
+    let landed = landed_last(&home, context.clock.now()).await?;
+    let configured = context.sources(&home)?;
+    let connections = configured.iter().flat_map(|sources| sources.connections());
+    let named: BTreeSet<String> = connections
+        .map(|connection| connection.name.clone())
+        .chain(counts.keys().cloned())
+        .chain(landed.keys().cloned())
+        .collect();
     let mut table = Table::new(
         &[
             "source",
@@ -36,12 +51,13 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
             "dead_letters",
             "refused",
             "put_off",
+            "landed_at",
+            "state",
         ],
-        &[false, false, true, true, true, true, true, true],
+        &[false, false, true, true, true, true, true, true, false, false],
     );
-    for of in counts {
-        let name = Some(of.source).filter(|name| !name.is_empty());
-        let last_at = of.last_at.map(|at| at.format("%Y-%m-%d %H:%M:%SZ").to_string());
+    for name in named {
+        let of = counts.get(&name).cloned().unwrap_or_default();
         let numbers = [
             of.requests,
             of.rows,
@@ -50,12 +66,39 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
             of.refused,
             of.put_off,
         ];
+        let state = synced.get(&name).map(|note| match &note.failed {
+            Some(reason) => format!("failed: {reason}"),
+            None => "ok".to_owned(),
+        });
+        let shown = if name.is_empty() {
+            "(unknown)".to_owned()
+        } else {
+            name.clone()
+        };
         let numbers = numbers.map(|number| Some(number.to_string()));
-        let name = name.unwrap_or_else(|| "(unknown)".to_owned());
+        let row = [Some(shown), of.last_at.map(written)].into_iter().chain(numbers);
         table
             .rows
-            .push([Some(name), last_at].into_iter().chain(numbers).collect());
+            .push(row.chain([landed.get(&name).copied().map(written), state]).collect());
     }
     table.print(arguments.format, console)?;
     Ok(0)
+}
+
+fn written(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// Of a source that is asked, a page is what a request is of one that pushes.
+fn as_counts(name: &str, note: &Synced) -> SourceCounts {
+    SourceCounts {
+        source: name.to_owned(),
+        requests: note.all.pages,
+        rows: note.all.rows,
+        duplicates: note.all.duplicates,
+        dead_letters: note.all.dead_letters,
+        put_off: note.failures,
+        last_at: Some(note.at),
+        ..SourceCounts::default()
+    }
 }

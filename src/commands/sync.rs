@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use atalaya_ingest::{Connection, Pause, RealPause, SOURCES_FILE, check, sync};
+use atalaya_ingest::{Connection, Pause, RealPause, SOURCES_FILE, check};
 use clap::Args;
 
 use crate::{console::Console, context::Context};
@@ -35,11 +35,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         };
         anyhow::bail!("{}: no such connection; {known}", file.display());
     }
-    let pause: Arc<dyn Pause> = Arc::new(RealPause);
     let intake = context.intake(&home, Some(&sources)).await?;
     let attached = intake.attach(&home);
     // By the owner too: tokens may change when they are used.
     if arguments.check {
+        let pause: Arc<dyn Pause> = Arc::new(RealPause);
         for connection in chosen {
             let _turn = context.sync_turn(&connection.name).await;
             let said = check(&attached, connection, &context.clock, &pause).await?;
@@ -49,11 +49,10 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     }
     let mut failed = 0;
     for connection in chosen {
-        let _turn = context.sync_turn(&connection.name).await;
         let told = |report: atalaya_ingest::SyncReport| {
             console.progress(&connection.name, report.rows, report.rows);
         };
-        match sync(&attached, &intake, connection, &context.clock, &pause, &told).await {
+        match context.sync(&attached, &intake, connection, &told).await {
             Ok(report) => console.note(&format!("{}: {report}", connection.name)),
             Err(error) => {
                 failed += 1;

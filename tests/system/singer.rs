@@ -242,6 +242,35 @@ async fn a_tap_for_any_rest_interface_reads_a_local_stripe() {
     let names = home.ok(&["sql", "SELECT name FROM customers_known ORDER BY 1", "--format", "csv"]);
     assert_eq!(names, "name\nAna\nBea\n");
     assert!(sync().err.contains("people: 0 rows new"));
+
+    // Served, it is asked by itself, and whoever looks sees how that went.
+    stripe.customer("Eva", "CL").await;
+    let serving = listening(&home, &connections);
+    let mut ticker = tokio::time::interval(std::time::Duration::from_millis(100));
+    let mut listed = String::new();
+    for _ in 0..300 {
+        ticker.tick().await;
+        listed = home.ok(&["sources", "--format", "csv"]);
+        if listed
+            .lines()
+            .any(|line| line.starts_with("people,2") && line.ends_with(",ok"))
+        {
+            break;
+        }
+    }
+    // One page, the customer and her record as it came.
+    assert!(listed.contains("Z,1,2,0,0,0,0,"), "{listed}");
+    // A tap that is not there any more is told.
+    std::fs::remove_file(home.path().join("tap.json")).unwrap();
+    let failed = sync();
+    assert_eq!(failed.code, Some(2));
+    let listed = home.ok(&["sources", "--format", "csv"]);
+    let people = listed.lines().find(|line| line.starts_with("people,")).unwrap();
+    assert!(
+        people.contains("failed: singer refuses the tap of") && people.contains("people.log"),
+        "{people}"
+    );
+    drop(serving);
     assert!(!first.err.contains(crate::stripe::KEY));
 }
 

@@ -26,6 +26,15 @@ pub struct SyncReport {
     pub dead_letters: u64,
 }
 
+impl std::ops::AddAssign for SyncReport {
+    fn add_assign(&mut self, other: Self) {
+        self.pages += other.pages;
+        self.rows += other.rows;
+        self.duplicates += other.duplicates;
+        self.dead_letters += other.dead_letters;
+    }
+}
+
 impl std::fmt::Display for SyncReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {

@@ -1,12 +1,11 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use arrow::{
-    array::{AsArray, RecordBatch, UInt32Array},
-    compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch},
+    array::{Array, AsArray, RecordBatch, UInt32Array},
+    compute::{SortColumn, concat, concat_batches, interleave_record_batch, lexsort_to_indices, take_record_batch},
     datatypes::SchemaRef,
 };
 use chrono::{DateTime, NaiveDate, Utc};
@@ -21,7 +20,7 @@ use crate::{
 /// Rows sorted and written at a time: bounds the memory of an import of any size.
 const RUN_ROWS: usize = 400_000;
 /// ... and bytes, where rows are long.
-const RUN_BYTES: usize = 256 << 20;
+const RUN_BYTES: usize = 96 << 20;
 
 /// Writes rows into data files of a table, sorted and synced, to be committed together afterwards.
 ///
@@ -95,11 +94,10 @@ impl TableWriter {
         if self.pending_rows == 0 {
             return Ok(());
         }
-        let rows = concat_batches(&self.schema, &self.pending)?;
+        let sorted = sort(&self.schema, &self.pending, self.layout)?;
         self.pending.clear();
         self.pending_rows = 0;
         self.pending_bytes = 0;
-        let sorted = sort(&rows, self.layout)?;
         match self.layout {
             TableLayout::Landed => {
                 let partition = self.landed_on.to_string();
@@ -130,24 +128,49 @@ impl TableWriter {
     }
 }
 
-fn sort(rows: &RecordBatch, layout: TableLayout) -> Result<RecordBatch, StoreError> {
+/// Rows in the table's order. Only what they are sorted by is put together first; everything else is copied once.
+fn sort(schema: &SchemaRef, batches: &[RecordBatch], layout: TableLayout) -> Result<RecordBatch, StoreError> {
     let names: &[&str] = match layout {
         TableLayout::Landed => &["occurred_at", "arrival_seq"],
         TableLayout::Buckets => &["customer_id", "occurred_at", "arrival_seq"],
     };
-    let columns: Vec<SortColumn> = names
-        .iter()
-        .filter_map(|name| rows.column_by_name(name))
-        .map(|values| SortColumn {
-            values: Arc::clone(values),
+    let names: Vec<&&str> = names.iter().filter(|name| schema.index_of(name).is_ok()).collect();
+    if names.is_empty() {
+        return Ok(concat_batches(schema, batches)?);
+    }
+    let mut keys = Vec::new();
+    for name in names {
+        let parts: Vec<&dyn Array> = batches
+            .iter()
+            .filter_map(|batch| Some(batch.column_by_name(name)?.as_ref()))
+            .collect();
+        keys.push(SortColumn {
+            values: concat(&parts)?,
             options: None,
+        });
+    }
+    let order = lexsort_to_indices(&keys, None)?;
+    drop(keys);
+    // Where each batch begins among all rows.
+    let starts: Vec<usize> = batches
+        .iter()
+        .scan(0, |rows, batch| {
+            let start = *rows;
+            *rows += batch.num_rows();
+            Some(start)
         })
         .collect();
-    if columns.is_empty() {
-        return Ok(rows.clone());
-    }
-    let indices = lexsort_to_indices(&columns, None)?;
-    Ok(take_record_batch(rows, &indices)?)
+    let places: Vec<(usize, usize)> = order
+        .values()
+        .iter()
+        .map(|row| {
+            let row = *row as usize;
+            let batch = starts.partition_point(|start| *start <= row) - 1;
+            (batch, row - starts[batch])
+        })
+        .collect();
+    let batches: Vec<&RecordBatch> = batches.iter().collect();
+    Ok(interleave_record_batch(&batches, &places)?)
 }
 
 /// The hash by which customers are spread and sampled: FNV-1a of the id, which every language can repeat.
