@@ -21,8 +21,8 @@ pub(crate) type Input = Box<dyn AsyncBufRead + Send + Unpin>;
 /// What became of asking a source.
 #[derive(Debug, Clone)]
 pub(crate) struct Synced {
-    /// When it was asked last.
-    pub(crate) at: DateTime<Utc>,
+    /// When it was read to its end last.
+    pub(crate) at: Option<DateTime<Utc>>,
     /// What all syncs together brought.
     pub(crate) all: SyncReport,
     /// Why the last one failed; `None` when it came to its end.
@@ -157,12 +157,14 @@ impl Context {
         let so_far = *so_far.lock().unwrap_or_else(PoisonError::into_inner);
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         let note = synced.entry(connection.name.clone()).or_insert_with(|| Synced {
-            at: self.clock.now(),
+            at: None,
             all: SyncReport::default(),
             failed: None,
             failures: 0,
         });
-        note.at = self.clock.now();
+        if done.is_ok() {
+            note.at = Some(self.clock.now());
+        }
         note.all += so_far;
         note.failed = done.as_ref().err().map(IngestError::to_string);
         note.failures += u64::from(done.is_err());

@@ -246,11 +246,18 @@ async fn import(home_dir: &Path, dir: &Path, events: u64, bytes: u64) -> anyhow:
     let took = began.elapsed();
     ensure!(report.rows == events, "{report:?}");
     println!(
-        "import of the file to committed Parquet: {:.1} s, {:.0} MB/s",
+        "import of the file to committed Parquet: {:.1} s, {:.0} MB/s, this process {} at most",
         took.as_secs_f64(),
-        bytes as f64 / 1e6 / took.as_secs_f64()
+        bytes as f64 / 1e6 / took.as_secs_f64(),
+        peak_memory()?
     );
     Ok(took)
+}
+
+fn peak_memory() -> anyhow::Result<String> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    Ok(peak.unwrap_or_default().trim().to_owned())
 }
 
 /// DuckDB as its makers publish it for Python, fetched once; the second of two runs, when the file is in memory for both.

@@ -23,7 +23,7 @@ use crate::{
     IngestError, Mapping, file,
     format::Format,
     plan::{Plan, RowFault},
-    rows::{Cell, Chunk, Cutter, RawRow, json_columns},
+    rows::{Cell, Chunk, Columns, Cutter, RawRow, json_columns},
 };
 
 /// Threads that read rows, however many cores there are: one writes what they have read.
@@ -230,12 +230,12 @@ impl Source<'_> {
         let path = &self.request.file;
         let names = self.request.mapping.names.as_deref();
         let mut cutter = Cutter::open(path, format, names, keys, count)?;
-        let columns = cutter.columns().to_vec();
+        let columns = Columns::new(cutter.columns());
         let plan = Plan::new(
             path,
             self.request.kind,
             &self.request.mapping,
-            &columns,
+            columns.names(),
             self.zone,
             self.now,
         )?;
@@ -298,7 +298,7 @@ impl Source<'_> {
         Ok((chunk, first_seq))
     }
 
-    fn chunk(&self, plan: &Plan, columns: &[String], chunk: &Chunk, first_seq: i64) -> Result<Landed, IngestError> {
+    fn chunk(&self, plan: &Plan, columns: &Columns, chunk: &Chunk, first_seq: i64) -> Result<Landed, IngestError> {
         let mut builder = RowBatchBuilder::new(self.request.kind);
         let mut letters = Vec::new();
         let mut numbers = (chunk.first_row..).zip(first_seq..);
@@ -321,7 +321,7 @@ impl Source<'_> {
                         row.record_key.get_or_insert_with(key);
                         builder.push(row, "", self.now, seq);
                     }
-                    Err(fault) => letters.push(self.letter(key(), line, row_text(columns, cells), fault, seq)),
+                    Err(fault) => letters.push(self.letter(key(), line, row_text(columns.names(), cells), fault, seq)),
                 },
             }
             Ok(())

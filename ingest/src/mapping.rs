@@ -117,6 +117,16 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// Whether a column of a file is taken for one of the kind.
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        let origins = self.columns.values().map(|column| &column.origin);
+        origins
+            .into_iter()
+            .any(|origin| matches!(origin, Origin::Column(taken) if taken == name))
+    }
+}
+
 fn mapped_column(raw: RawColumn) -> Result<MappedColumn, String> {
     let raw = match raw {
         RawColumn::Name(column) => {

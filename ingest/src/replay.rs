@@ -5,9 +5,10 @@ use atalaya_store::{
     DEAD_LETTERS, DeadLetter, Home, OwnerLock, RowBatchBuilder, Snapshot, TableWriter, dead_letter_batch,
     dead_letters_from, table_schema,
 };
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::{IngestError, Mapping, file, plan::Plan};
+use crate::{IngestError, Mapping, connectors::text_of, file, plan::Plan};
 
 /// What a replay did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,21 +93,18 @@ async fn replay_group(
     identity.update(mapping.text.as_bytes());
     for (letter, seq) in letters.into_iter().zip(first_seq..) {
         let place = format!("{} line {}", letter.file, letter.line);
-        let Ok(serde_json::Value::Object(row)) = serde_json::from_str(&letter.row) else {
+        let Ok(row) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(&letter.row) else {
             report.still_dead.push(format!(
                 "{place}: {} (a line that could not be split: correct the file and import it)",
                 letter.reason
             ));
             continue;
         };
-        let columns: Vec<String> = row.keys().cloned().collect();
-        // What a tap sent has numbers; what a file had is text.
-        let text = |value: &serde_json::Value| match value {
-            serde_json::Value::Null => None,
-            serde_json::Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        };
-        let cells: Vec<Option<String>> = row.values().map(text).collect();
+        // What a tap sent has numbers, as it wrote them; what a file had is text.
+        let (columns, cells): (Vec<String>, Vec<Option<String>>) = row
+            .iter()
+            .map(|(name, value)| (name.clone(), Some(text_of(value)).filter(|text| !text.is_empty())))
+            .unzip();
         let plan = match Plan::new(std::path::Path::new(&letter.file), kind, mapping, &columns, zone, now) {
             Ok(plan) => plan,
             Err(error) => {

@@ -98,7 +98,7 @@ fn as_counts(name: &str, note: &Synced) -> SourceCounts {
         duplicates: note.all.duplicates,
         dead_letters: note.all.dead_letters,
         put_off: note.failures,
-        last_at: Some(note.at),
+        last_at: note.at,
         ..SourceCounts::default()
     }
 }

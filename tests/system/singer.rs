@@ -200,6 +200,65 @@ async fn a_state_is_never_ahead_of_its_records_wherever_it_is_killed() {
     drop(serving);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_tap_said_before_it_failed_counts_and_it_goes_on_from_there() {
+    // Says what it is asked for behind its state, and fails the first time.
+    let tap = r#"
+        if [ "$1" = "--state" ]; then grep -q '"id":3' "$2" && tail -n +6 lines.jsonl; exit 0; fi
+        head -n 5 lines.jsonl; echo 'out of patience' >&2; exit 3
+    "#;
+    let connections = "[[connection]]\nname = 'till'\nvendor = 'singer'\n[connection.singer]\ncommand = ['sh', 'tap.sh']\nstreams = { orders = 'orders.toml' }\n";
+    // A schema may come again, and what was told before it stays told.
+    let lines = [
+        schema("orders"),
+        order(1, "1"),
+        schema("orders"),
+        order(1, "3"),
+        state(3),
+        schema("orders"),
+        order(1, "3"),
+        order(2, "5"),
+        state(4),
+    ];
+    let home = home(
+        connections,
+        &[
+            ("orders.toml", ORDERS),
+            ("tap.sh", tap),
+            ("lines.jsonl", &lines.concat()),
+        ],
+    );
+    let first = home.run(&["sync", "till"]);
+    assert_eq!(first.code, Some(2));
+    assert!(
+        first.err.contains("it ended with exit status: 3") && first.err.contains("till.log"),
+        "{}",
+        first.err
+    );
+    assert!(
+        !first.err.contains("out of patience"),
+        "it may hold secrets: {}",
+        first.err
+    );
+    assert_eq!(
+        totals(&home).await,
+        ["record|orders|1,100,upsert", "record|orders|1,300,upsert"]
+    );
+    let second = home.run(&["sync", "till"]);
+    assert!(
+        second.err.contains("till: 2 rows new, 0 known, 0 dead letters"),
+        "{}",
+        second.err
+    );
+    let counted = home.ok(&[
+        "sql",
+        "SELECT amount_minor FROM orders_known ORDER BY 1",
+        "--format",
+        "csv",
+    ]);
+    assert_eq!(counted, "amount_minor\n300\n500\n");
+}
+
 /// The folder of the fetched taps, or `None` after saying that the test is skipped.
 fn taps() -> Option<PathBuf> {
     let dir = std::env::var_os("ATALAYA_TAPS").map(PathBuf::from);

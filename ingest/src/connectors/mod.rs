@@ -33,6 +33,7 @@ pub use http::ConnectorError;
 pub(crate) use known::Known;
 pub(crate) use pace::Pace;
 pub use pace::{Pause, RealPause};
+pub(crate) use singer::text_of;
 pub use sync::{SyncReport, check, sync, take};
 
 /// A record as a connector's mapping makes it: the columns of a kind, as text of the canonical form.

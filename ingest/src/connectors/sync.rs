@@ -1,9 +1,9 @@
 //! Reading a source to its end, page by page; every page is durable with the position behind it before the next is asked for.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use atalaya_model::{Clock, calendar};
-use atalaya_store::{Home, Intake};
+use atalaya_store::{Appended, Home, Intake, Part, StoreError};
 
 use tokio::io::AsyncBufRead;
 
@@ -12,6 +12,9 @@ use super::{
     singer::{self, Singer},
 };
 use crate::{Connection, IngestError};
+
+/// How often a page is offered to a log that has no room for it.
+const MOST_TRIES: u32 = 5;
 
 /// What a sync did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -158,7 +161,7 @@ async fn read_all(
             page.objects,
         );
         parts.push(position::part(&connection.name, &page.position, now));
-        let appended = intake.append(parts).await.map_err(ConnectorError::Store)?;
+        let appended = append(intake, parts, around).await?;
         // The position is a row too, and no news.
         report.rows += appended.rows - 1;
         report.duplicates += appended.duplicates;
@@ -168,5 +171,23 @@ async fn read_all(
             return Ok(report);
         }
         known = Some(page.position);
+    }
+}
+
+/// Makes a page durable, and room for it where nobody else does.
+async fn append(intake: &Intake, parts: Vec<Part>, around: &Surroundings) -> Result<Appended, IngestError> {
+    if intake.is_due() {
+        intake.flush().await?;
+    }
+    let mut tries = 0;
+    loop {
+        match intake.append(parts.clone()).await {
+            Err(StoreError::Busy { retry_after_secs }) if tries < MOST_TRIES => {
+                tries += 1;
+                intake.flush().await?;
+                around.pause.pause(Duration::from_secs(retry_after_secs.into())).await;
+            }
+            appended => return Ok(appended.map_err(ConnectorError::Store)?),
+        }
     }
 }

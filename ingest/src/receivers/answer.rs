@@ -49,10 +49,11 @@ impl Refusal {
         matches!(self, Self::Never(..))
     }
 
-    /// The same, for clients that drop what is answered with 429.
-    pub(crate) fn unavailable_when_busy(self) -> Self {
+    /// The same, for clients that drop what is answered with 429 or 408.
+    pub(crate) fn unavailable_when_busy_or_slow(self) -> Self {
         match self {
             Self::Later(_, secs, reason) => Self::Later(StatusCode::SERVICE_UNAVAILABLE, secs, reason),
+            Self::Never(StatusCode::REQUEST_TIMEOUT, reason) => Self::Later(StatusCode::SERVICE_UNAVAILABLE, 5, reason),
             other => other,
         }
     }

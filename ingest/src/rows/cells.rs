@@ -8,7 +8,7 @@ use arrow::{
     datatypes::DataType,
 };
 
-use super::{Cell, RawRow, json};
+use super::{Cell, Columns, RawRow, json};
 use crate::IngestError;
 
 /// Some whole rows of a file.
@@ -52,10 +52,10 @@ impl Chunk {
     /// Gives every row to `visit`, in order.
     pub(crate) fn each(
         &self,
-        columns: &[String],
+        columns: &Columns,
         mut visit: impl FnMut(RawRow<'_, '_>) -> Result<(), IngestError>,
     ) -> Result<(), IngestError> {
-        let mut cells: Vec<Cell<'_>> = Vec::with_capacity(columns.len());
+        let mut cells: Vec<Cell<'_>> = Vec::with_capacity(columns.names().len());
         match &self.body {
             Body::Lines {
                 bytes,
@@ -78,14 +78,14 @@ impl Chunk {
                         visit(json::row(line, columns, text, &mut cells))?;
                     } else {
                         let found = text.split(u8::is_ascii_whitespace).filter(|cell| !cell.is_empty());
-                        visit(row(line, columns.len(), found, " ", &mut cells))?;
+                        visit(row(line, columns.names().len(), found, " ", &mut cells))?;
                     }
                 }
                 Ok(())
             }
             Body::Records(records) => {
                 for (line, record) in records {
-                    visit(row(*line, columns.len(), record.iter(), ",", &mut cells))?;
+                    visit(row(*line, columns.names().len(), record.iter(), ",", &mut cells))?;
                 }
                 Ok(())
             }
@@ -96,7 +96,7 @@ impl Chunk {
                     .map(|column| cast(column, &DataType::Utf8))
                     .collect::<Result<Vec<_>, _>>()?;
                 let texts: Vec<_> = texts.iter().map(|column| column.as_string::<i32>()).collect();
-                let mut cells: Vec<Cell<'_>> = Vec::with_capacity(columns.len());
+                let mut cells: Vec<Cell<'_>> = Vec::with_capacity(columns.names().len());
                 for (index, line) in (0..batch.num_rows()).zip(self.first_row..) {
                     cells.clear();
                     cells.extend(texts.iter().map(|column| {

@@ -169,11 +169,11 @@ fn records(
             Ok(false) => break,
             Ok(true) => {
                 since_row.store(0, Ordering::Relaxed);
-                bytes += record.as_slice().len();
+                // Where its cells end takes room too.
+                bytes += record.as_slice().len() + 8 * record.len();
                 let line = record.position().map_or(line, csv::Position::line);
                 found.push((line, record));
             }
-            // What was read before is whole; the same error comes again when it is asked for more.
             Err(error) => return Err(IngestError::file(path, Some(line), read_error(error))),
         }
     }
@@ -200,7 +200,10 @@ fn lines(
             bytes.resize(known + CHUNK_BYTES / 4, 0);
             let read = match reader.read(&mut bytes[known..]) {
                 Ok(read) => read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => 0,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+                    bytes.truncate(known);
+                    continue;
+                }
                 Err(error) => {
                     let lines = memchr::memchr_iter(b'\n', &bytes[..known]).count() as u64;
                     let reason = file::describe_read_error(&error);
@@ -238,6 +241,12 @@ fn lines(
             }
             rows += u64::from(!is_blank(found));
             from = at + 1;
+            if rows == CHUNK_ROWS as u64 && from < bytes.len() {
+                let mut rest = bytes.split_off(from);
+                rest.append(begun);
+                *begun = rest;
+                break;
+            }
         }
         // Lines of blanks are no rows.
         if rows > 0 {

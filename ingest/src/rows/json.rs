@@ -2,24 +2,27 @@
 
 use std::{
     borrow::Cow,
+    collections::HashMap,
     fmt,
     io::{BufRead as _, BufReader, Read},
     path::Path,
 };
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Cell, MAX_ROW_BYTES, RawRow, cutter::too_long};
 use crate::{IngestError, file, receivers::depth};
 
 const MAX_DEPTH: usize = 128;
+/// Half of a sign that takes two, for one.
+const BAD_TEXT: &str = "holds text that is none";
 const TOO_DEEP: &str = "is nested deeper than 128 levels";
 
 /// The union of the keys of all rows, in order of appearance: one more pass, so that no key is ever lost.
 pub(crate) fn columns(path: &Path, reader: Box<dyn Read + Send + '_>) -> Result<Vec<String>, IngestError> {
     let mut reader = BufReader::with_capacity(1 << 18, reader);
-    let mut columns: Vec<String> = Vec::new();
+    let mut columns = Columns::default();
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
@@ -29,12 +32,12 @@ pub(crate) fn columns(path: &Path, reader: Box<dyn Read + Send + '_>) -> Result<
             .read_until(b'\n', &mut bytes)
             .map_err(|error| IngestError::file(path, None, file::describe_read_error(&error)))?;
         if read == 0 {
-            return Ok(columns);
+            return Ok(columns.names);
         }
         if bytes.len() as u64 > MAX_ROW_BYTES {
             return Err(IngestError::file(path, None, too_long()));
         }
-        let known = columns.len();
+        let known = columns.names.len();
         let mut reader = serde_json::Deserializer::from_slice(&bytes);
         let found = Keys(&mut columns).deserialize(&mut reader).and_then(|()| reader.end());
         if found.is_err() {
@@ -45,7 +48,7 @@ pub(crate) fn columns(path: &Path, reader: Box<dyn Read + Send + '_>) -> Result<
 }
 
 /// Adds the keys of an object to those that are known.
-struct Keys<'k>(&'k mut Vec<String>);
+struct Keys<'k>(&'k mut Columns);
 
 impl<'de> DeserializeSeed<'de> for Keys<'_> {
     type Value = ();
@@ -65,9 +68,9 @@ impl<'de> Visitor<'de> for Keys<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut expected = 0;
         while let Some(Name(key)) = map.next_key::<Name<'de>>()? {
-            match place(self.0, expected, &key) {
+            match self.0.place(expected, &key) {
                 Some(at) => expected = at + 1,
-                None => self.0.push(key.into_owned()),
+                None => self.0.add(&key),
             }
             map.next_value::<IgnoredAny>()?;
         }
@@ -75,11 +78,41 @@ impl<'de> Visitor<'de> for Keys<'_> {
     }
 }
 
-/// Where a column stands. Rows have their keys in the same order, as a rule.
-fn place(columns: &[String], expected: usize, key: &str) -> Option<usize> {
-    match columns.get(expected) {
-        Some(column) if column == key => Some(expected),
-        _ => columns.iter().position(|column| column == key),
+/// Columns, and where each of them stands.
+#[derive(Debug, Default)]
+pub(crate) struct Columns {
+    names: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl Columns {
+    pub(crate) fn new(names: &[String]) -> Self {
+        let mut columns = Self::default();
+        names.iter().for_each(|name| columns.add(name));
+        columns
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn add(&mut self, name: &str) {
+        self.places.insert(name.to_owned(), self.names.len());
+        self.names.push(name.to_owned());
+    }
+
+    fn truncate(&mut self, known: usize) {
+        for name in self.names.drain(known..) {
+            self.places.remove(&name);
+        }
+    }
+
+    /// Rows have their keys in the same order, as a rule.
+    fn place(&self, expected: usize, key: &str) -> Option<usize> {
+        match self.names.get(expected) {
+            Some(column) if column == key => Some(expected),
+            _ => self.places.get(key).copied(),
+        }
     }
 }
 
@@ -90,7 +123,7 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 /// One line.
 pub(super) fn row<'c, 'r>(
     line: u64,
-    columns: &[String],
+    columns: &Columns,
     bytes: &'c [u8],
     cells: &'r mut Vec<Cell<'c>>,
 ) -> RawRow<'c, 'r> {
@@ -104,7 +137,7 @@ pub(super) fn row<'c, 'r>(
         Err(error) => return broken(format!("is not JSON: {error}")),
     };
     cells.clear();
-    cells.resize(columns.len(), None);
+    cells.resize(columns.names.len(), None);
     let mut reader = serde_json::Deserializer::from_str(text);
     match (Cells { columns, cells })
         .deserialize(&mut reader)
@@ -112,6 +145,7 @@ pub(super) fn row<'c, 'r>(
     {
         Ok(()) => RawRow::Cells { line, cells },
         Err(error) if error.to_string().starts_with(TOO_DEEP) => broken(TOO_DEEP.to_owned()),
+        Err(error) if error.to_string().starts_with(BAD_TEXT) => broken(error.to_string()),
         Err(error) if error.is_data() => broken("is JSON but not an object".to_owned()),
         Err(error) => broken(format!("is not JSON: {error}")),
     }
@@ -119,7 +153,7 @@ pub(super) fn row<'c, 'r>(
 
 /// Puts the values of an object into their places.
 struct Cells<'k, 'c> {
-    columns: &'k [String],
+    columns: &'k Columns,
     cells: &'k mut [Cell<'c>],
 }
 
@@ -145,8 +179,9 @@ impl<'c> Visitor<'c> for Cells<'_, 'c> {
             if is_too_deep(value.get()) {
                 return Err(serde::de::Error::custom(TOO_DEEP));
             }
-            if let Some(at) = place(self.columns, expected, &key) {
-                self.cells[at] = cell(value);
+            if let Some(at) = self.columns.place(expected, &key) {
+                self.cells[at] =
+                    cell(value).map_err(|error| serde::de::Error::custom(format!("{BAD_TEXT}: {error}")))?;
                 expected = at + 1;
             }
         }
@@ -164,16 +199,16 @@ fn is_too_deep(raw: &str) -> bool {
     raw.starts_with(['{', '[']) && opens() > MAX_DEPTH && depth(raw) > MAX_DEPTH
 }
 
-fn cell(value: &RawValue) -> Cell<'_> {
+fn cell(value: &RawValue) -> Result<Cell<'_>, serde_json::Error> {
     let raw = value.get();
-    match raw.as_bytes() {
+    Ok(match raw.as_bytes() {
         b"null" | b"\"\"" => None,
         [b'"', inner @ .., b'"'] if memchr::memchr(b'\\', inner).is_none() => {
             Some(Cow::Borrowed(&raw[1..raw.len() - 1]))
         }
         [b'"', ..] => {
-            let text = String::deserialize(&mut serde_json::Deserializer::from_str(raw)).ok();
-            text.filter(|text| !text.is_empty()).map(Cow::Owned)
+            let text: String = serde_json::from_str(raw)?;
+            Some(text).filter(|text| !text.is_empty()).map(Cow::Owned)
         }
         // 1e3 is 1000: who reads decimals knows no exponents.
         [b'-' | b'0'..=b'9', rest @ ..] if rest.iter().any(|byte| matches!(byte, b'e' | b'E')) => {
@@ -183,7 +218,7 @@ fn cell(value: &RawValue) -> Cell<'_> {
             ))
         }
         _ => Some(Cow::Borrowed(raw)),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -191,7 +226,8 @@ mod tests {
     use super::*;
 
     fn read(line: &str, columns: &[&str]) -> String {
-        let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+        let names: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+        let columns = Columns::new(&names);
         let mut cells = Vec::new();
         match row(7, &columns, line.as_bytes(), &mut cells) {
             RawRow::Cells { line: 7, cells } => format!("{cells:?}"),
@@ -213,6 +249,7 @@ mod tests {
         let deep = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
         assert_eq!(read(&deep(129), &["a"]), "is nested deeper than 128 levels");
         assert!(read(&deep(128), &["a"]).starts_with("[Some"));
+        assert!(read(r#"{"a":"x\ud83d"}"#, &["a"]).starts_with("holds text that is none"));
         // Many, but side by side.
         let wide = format!("{{\"a\":[{}1]}}", "[],".repeat(500));
         assert!(read(&wide, &["a"]).starts_with("[Some"));

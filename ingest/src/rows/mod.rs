@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 pub(crate) use cells::Chunk;
 pub(crate) use cutter::Cutter;
-pub(crate) use json::columns as json_columns;
+pub(crate) use json::{Columns, columns as json_columns};
 
 /// The longest row that is taken. A longer one is a wrong file or an unclosed quote, not data.
 pub(crate) const MAX_ROW_BYTES: u64 = 16 << 20;

@@ -239,7 +239,10 @@ impl HotRows {
                     }
                 }
                 (Part::Letters(more), OpenRows::Letters(letters)) => {
-                    bytes += more.iter().map(|letter| letter.row.len() + 200).sum::<usize>();
+                    bytes += more
+                        .iter()
+                        .map(|letter| letter.row.len() + letter.mapping.len() + 200)
+                        .sum::<usize>();
                     seq += more.len() as i64;
                     open.last_seq = seq - 1;
                     letters.extend(more);

@@ -26,14 +26,16 @@ use crate::{IngestError, Mapping};
 use lines::{Heard, Lines};
 use message::Message;
 use record::Stream;
+pub(crate) use record::text_of;
 
 const VENDOR: &str = "singer";
 /// How the identities of records begin.
 pub(super) const COMPARED: &str = "record|";
 /// Behind so many bytes a state ends a page.
 const PAGE_BYTES: usize = 512 << 10;
-/// So many bytes are a page though no state has come.
+/// So many bytes or records are a page though no state has come.
 const MOST_BYTES: usize = 8 << 20;
+const MOST_RECORDS: usize = 20_000;
 
 /// What a tap has to be told.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -80,6 +82,13 @@ pub(super) struct Singer {
     streams: BTreeMap<String, Stream>,
     /// The newest state whose records are all in pages that were given.
     state: Option<Value>,
+    /// The version of the record before: each has a greater one, for two may be of one thing.
+    version: i64,
+    /// Why nothing more can be heard: told when what was heard before is durable.
+    failed: Option<ConnectorError>,
+    has_read: bool,
+    /// How many states were heard.
+    states: u64,
 }
 
 impl Singer {
@@ -94,6 +103,10 @@ impl Singer {
             child: None,
             streams: BTreeMap::new(),
             state: None,
+            version: 0,
+            failed: None,
+            has_read: false,
+            states: 0,
         }
     }
 
@@ -171,18 +184,31 @@ impl Singer {
         };
         match Message::read(line).map_err(wrong)? {
             Message::Schema { stream, keys } => {
-                let mapping = self.options.mappings.get(&stream).cloned();
-                self.streams.insert(stream, Stream::new(keys, mapping));
+                let mapping = self.options.mappings.get(&stream);
+                let known = self
+                    .streams
+                    .entry(stream)
+                    .or_insert_with(|| Stream::new(mapping.cloned()));
+                known.announce(keys);
                 Ok(None)
             }
             Message::Record { stream, record } => {
                 let known = self.streams.get_mut(&stream);
                 let known = known.ok_or_else(|| wrong(format!("a record of {stream:?} comes before its schema")))?;
-                Ok(known.object(&self.name, &stream, record, &self.around, now))
+                let told = record::Told {
+                    source: &self.name,
+                    stream: &stream,
+                    now,
+                    version: now.timestamp_micros().max(self.version + 1),
+                };
+                let object = known.object(&told, record, &self.around);
+                self.version = object.as_ref().map_or(self.version, |(_, version)| *version);
+                Ok(object.map(|(object, _)| object))
             }
             // Some taps begin with a state of nothing; it must not undo what was reached.
             Message::State(value) => {
                 if value.as_object().is_none_or(|fields| !fields.is_empty()) && !value.is_null() {
+                    self.states += 1;
                     self.state = Some(value);
                 }
                 Ok(None)
@@ -220,34 +246,60 @@ impl Connector for Singer {
     }
 
     async fn read(&mut self, position: Option<&str>, now: DateTime<Utc>) -> Result<Page, ConnectorError> {
-        if self.lines.is_none() {
-            let state: Option<Value> = super::connector::position(VENDOR, position)?;
-            let state = state.filter(|state| !state.is_null());
-            self.start(state.as_ref())?;
-            self.state = state;
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
         }
+        if !self.has_read {
+            let state: Option<Value> = super::connector::position(VENDOR, position)?;
+            self.state = state.filter(|state| !state.is_null());
+            self.has_read = true;
+        }
+        if self.lines.is_none() {
+            let state = self.state.clone();
+            self.start(state.as_ref())?;
+        }
+        self.streams.values_mut().for_each(Stream::begin_page);
         let mut objects = Vec::new();
-        let mut bytes = 0;
         // Records behind the last state of a page come again when the next page is lost; they are known by their keys.
-        let is_last = loop {
-            let Some(lines) = &mut self.lines else { break true };
-            match lines.next(bytes > 0).await.map_err(|error| self.refused(error))? {
-                Heard::Line(number, line) => {
-                    bytes += line.len();
-                    let is_state = line.contains("STATE");
-                    objects.extend(self.hear(number, &line, now)?);
-                    if bytes >= MOST_BYTES || (is_state && bytes >= PAGE_BYTES) {
-                        break false;
-                    }
-                }
-                Heard::Silence => break false,
-                Heard::End => {
-                    self.ended().await?;
-                    break true;
-                }
+        let is_last = match self.page(&mut objects, now).await {
+            Ok(is_last) => is_last,
+            Err(error) if objects.is_empty() => return Err(error),
+            // What was heard before counts, its states too.
+            Err(error) => {
+                self.failed = Some(error);
+                false
             }
         };
         super::connector::page(VENDOR, objects, &self.state.clone().unwrap_or(Value::Null), is_last)
+    }
+}
+
+impl Singer {
+    /// Hears a page; whether it is the last.
+    async fn page(&mut self, objects: &mut Vec<Mapped>, now: DateTime<Utc>) -> Result<bool, ConnectorError> {
+        let mut bytes = 0;
+        let mut records = 0;
+        loop {
+            let Some(lines) = &mut self.lines else { return Ok(true) };
+            let heard = lines.next(bytes > 0).await;
+            match heard.map_err(|error| self.refused(error))? {
+                Heard::Line(number, line) => {
+                    bytes += line.len();
+                    records += 1;
+                    let before = self.states;
+                    objects.extend(self.hear(number, &line, now)?);
+                    let is_state = self.states > before;
+                    if bytes >= MOST_BYTES || records >= MOST_RECORDS || (is_state && bytes >= PAGE_BYTES) {
+                        return Ok(false);
+                    }
+                }
+                Heard::Silence => return Ok(false),
+                Heard::End => {
+                    self.ended().await?;
+                    return Ok(true);
+                }
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, value::RawValue};
 use super::{COMPARED, message::Fields};
 use crate::{
     Mapping,
-    connectors::{Mapped, Surroundings, Told, Unfit, known},
+    connectors::{self, Mapped, Surroundings, Unfit, known},
     plan::Plan,
     receivers::Fault,
 };
@@ -21,63 +21,84 @@ pub(super) struct Stream {
     keys: Vec<String>,
     mapping: Option<Mapping>,
     plans: HashMap<Vec<String>, Result<Plan, String>>,
-    /// What this run has told already, with the version that it had.
-    told: HashMap<String, (String, i64)>,
+    /// Digests of what this run has told already.
+    told: HashMap<String, String>,
 }
 
+/// What is known of a record beside its fields.
+pub(super) struct Told<'a> {
+    pub(super) source: &'a str,
+    pub(super) stream: &'a str,
+    pub(super) now: DateTime<Utc>,
+    /// The least version that it may have.
+    pub(super) version: i64,
+}
+
+/// Columns of every table, which a record may have fields named like.
+const SYSTEM: [&str; 5] = ["source", "operation", "record_key", "record_version", "recorded_at"];
+
 impl Stream {
-    pub(super) fn new(keys: Vec<String>, mapping: Option<Mapping>) -> Self {
+    pub(super) fn new(mapping: Option<Mapping>) -> Self {
         Self {
-            keys,
+            keys: Vec::new(),
             mapping,
             plans: HashMap::new(),
             told: HashMap::new(),
         }
     }
 
-    /// An object of a record; `None` when it was told like this before.
-    pub(super) fn object(
-        &mut self,
-        source: &str,
-        stream: &str,
-        record: Fields,
-        around: &Surroundings,
-        now: DateTime<Utc>,
-    ) -> Option<Mapped> {
+    /// A schema, which may come again and be another.
+    pub(super) fn announce(&mut self, keys: Vec<String>) {
+        self.keys = keys;
+    }
+
+    /// Plans know the present: what a source knew later would lie in their future.
+    pub(super) fn begin_page(&mut self) {
+        self.plans.clear();
+    }
+
+    /// An object of a record, and its version; `None` when it was told like this before.
+    pub(super) fn object(&mut self, of: &Told<'_>, record: Fields, around: &Surroundings) -> Option<(Mapped, i64)> {
         let is_deleted = record.get("_sdc_deleted_at").is_some_and(|at| at.get() != "null");
+        // Values as they were written: "1" is not 1, and none of them can be taken for two.
+        let keys: Option<Vec<&str>> = self
+            .keys
+            .iter()
+            .map(|key| {
+                record
+                    .get(key)
+                    .map(|value| value.get())
+                    .filter(|value| *value != "null")
+            })
+            .collect();
+        let key = keys.filter(|keys| !keys.is_empty()).map(|keys| match keys.as_slice() {
+            [key] => key.trim_matches('"').to_owned(),
+            keys => format!("[{}]", keys.join(",")),
+        });
         // What a tap notes about its own run is no part of the record.
         let own = |name: &str| name.starts_with("_sdc_") && name != "_sdc_deleted_at";
         let record: Fields = record.into_iter().filter(|(name, _)| !own(name)).collect();
-        let keys: Vec<String> = self
-            .keys
-            .iter()
-            .map(|key| record.get(key).map(|value| text_of(value)).unwrap_or_default())
-            .collect();
         let payload = written(&record, &[]);
-        // Without a key a record is what it says.
-        let identity = if keys.is_empty() {
-            format!("{COMPARED}{stream}|{}", known::digest(&payload))
-        } else {
-            format!("{COMPARED}{stream}|{}", keys.join("|"))
-        };
         let digest = known::digest(&payload);
-        let (is_known, version) = match self.told.get(&identity) {
-            Some((told, version)) => (*told == digest, now.timestamp_micros().max(version + 1)),
-            None => (
-                around.known.is_told(&identity, &payload),
-                around.known.version(&identity, now),
-            ),
+        // Without a key a record is what it says.
+        let name = key.as_ref().unwrap_or(&digest);
+        let identity = format!("{COMPARED}{}|{name}", of.stream);
+        let is_known = match self.told.get(&identity) {
+            Some(told) => *told == digest,
+            None => around.known.is_told(&identity, &payload),
         };
         if is_known {
             return None;
         }
-        self.told.insert(identity.clone(), (digest, version));
-        let mut told = Told::default();
+        let version = around.known.version(&identity, of.now).max(of.version);
+        self.told.insert(identity.clone(), digest);
+        let mut told = connectors::Told::default();
         if let Some(mapping) = self.mapping.clone()
             && let Some(kind) = mapping.kind
         {
-            match self.row(kind, &mapping, &record, around.zone, now) {
+            match self.row(kind, &mapping, &record, around.zone, of.now) {
                 Ok(mut row) => {
+                    row.source = Some(of.source.to_owned());
                     row.record_key.get_or_insert_with(|| identity.clone());
                     if row.record_version == 0 {
                         row.record_version = version;
@@ -88,11 +109,15 @@ impl Stream {
                     told.rows.push((kind, row));
                 }
                 Err(fault) => {
-                    let own = [
-                        ("source", Value::from(source)),
-                        ("record_key", identity.clone().into()),
+                    let mut own = vec![
+                        ("source", Value::from(of.source)),
                         ("record_version", version.into()),
+                        ("operation", if is_deleted { "delete" } else { "upsert" }.into()),
                     ];
+                    // Tried again, it is the same record.
+                    if kind.natural_key().is_empty() {
+                        own.push(("record_key", identity.clone().into()));
+                    }
                     told.unfit.push(Unfit {
                         kind,
                         fault,
@@ -102,14 +127,15 @@ impl Stream {
                 }
             }
         }
-        Some(Mapped {
+        let object = Mapped {
             key: known::key(&identity, &payload, version),
-            event_type: stream.to_owned(),
-            object_id: Some(keys.join("|")).filter(|key| !key.is_empty()),
-            happened_at: now,
+            event_type: of.stream.to_owned(),
+            object_id: key,
+            happened_at: of.now,
             payload,
             told,
-        })
+        };
+        Some((object, version))
     }
 
     fn row(
@@ -122,7 +148,12 @@ impl Stream {
     ) -> Result<Row, Fault> {
         let (columns, cells): (Vec<String>, Vec<Option<String>>) = record
             .iter()
-            .map(|(name, value)| (name.clone(), Some(text_of(value)).filter(|text| !text.is_empty())))
+            .map(|(name, value)| {
+                // A field that happens to be named like a column of every table is none, unless the mapping takes it.
+                let is_own = SYSTEM.contains(&name.as_str()) && !mapping.takes(name);
+                let name = if is_own { format!("{name}_") } else { name.clone() };
+                (name, Some(text_of(value)).filter(|text| !text.is_empty()))
+            })
             .unzip();
         let plan = self.plans.entry(columns).or_insert_with_key(|columns| {
             let place = std::path::Path::new("the stream");
@@ -135,7 +166,7 @@ impl Stream {
 }
 
 /// A value as the text of a cell.
-fn text_of(value: &RawValue) -> String {
+pub(crate) fn text_of(value: &RawValue) -> String {
     match value.get() {
         "null" => String::new(),
         text if text.starts_with('"') => serde_json::from_str(text).unwrap_or_else(|_| text.to_owned()),
@@ -143,13 +174,13 @@ fn text_of(value: &RawValue) -> String {
     }
 }
 
-/// Fields as a JSON object, with others where the record has none of their names.
+/// Fields as a JSON object, with others in the place of those that are named alike.
 fn written(record: &Fields, others: &[(&str, Value)]) -> String {
     let own = record
         .iter()
         .map(|(name, value)| (name.as_str(), value.get().to_owned()));
-    let others = others.iter().filter(|(name, _)| !record.contains_key(*name));
-    let others = others.map(|(name, value)| (*name, value.to_string()));
+    let own = own.filter(|(name, _)| others.iter().all(|(other, _)| other != name));
+    let others = others.iter().map(|(name, value)| (*name, value.to_string()));
     let fields: Vec<String> = own
         .chain(others)
         .map(|(name, value)| format!("{}:{value}", Value::from(name)))

@@ -20,14 +20,14 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message as _;
 
-use super::series::{KIND, Sampled, Series};
+use super::series::{KIND, Room, Sampled, Series};
 use crate::{
     Protocol,
     receivers::{
         Receivers,
         answer::Refusal,
         body::{self, Coding},
-        parsed::{Parsed, Received, check_count},
+        parsed::{Parsed, Received},
         routes::bearer,
     },
 };
@@ -66,7 +66,7 @@ pub(in crate::receivers) async fn otlp_metrics(
         });
         Ok((appended.await?, is_json, faults))
     };
-    let answered = answered.await;
+    let answered = answered.await.map_err(Refusal::unavailable_when_busy_or_slow);
     receivers.count(known, &answered.as_ref().map(|(appended, ..)| *appended));
     let (appended, is_json, faults) = answered?;
     let letters = appended.letters + appended.known_letters;
@@ -94,23 +94,26 @@ fn parse(is_json: bool, bytes: &[u8], received: &Received<'_>) -> Result<Parsed,
     } else {
         ExportMetricsServiceRequest::decode(bytes).map_err(|error| error.to_string())?
     };
-    let mut samples = Vec::new();
+    let mut samples = Samples::default();
     for resource in &request.resource_metrics {
         let mut labels = Labels::new();
         let attributes = resource.resource.iter().flat_map(|resource| &resource.attributes);
         extend(&mut labels, attributes);
+        let of_resource = format!("{labels:?}");
         for scope in &resource.scope_metrics {
             let mut labels = labels.clone();
             if let Some(named) = scope.scope.as_ref().filter(|scope| !scope.name.is_empty()) {
                 labels.insert("otel.scope.name".to_owned(), named.name.clone().into());
             }
+            // A point may have attributes that are named like its resource's, and a scope more than its name.
+            samples.apart = format!("{of_resource}{:?}", scope.scope);
             for metric in &scope.metrics {
-                of_metric(metric, &labels, &mut samples);
-                check_count(samples.len())?;
+                of_metric(metric, &labels, &mut samples)?;
             }
         }
     }
     let events = samples
+        .all
         .into_iter()
         .zip(1..)
         .map(|((series, at_nanos, sampled), number)| {
@@ -129,47 +132,71 @@ fn parse(is_json: bool, bytes: &[u8], received: &Received<'_>) -> Result<Parsed,
     Ok(Parsed::collect(KIND, received, "otlp", events))
 }
 
-type Samples = Vec<(Series, u64, Sampled)>;
+/// Samples as they are found, and room for them.
+#[derive(Default)]
+struct Samples {
+    all: Vec<(Series, u64, Sampled)>,
+    room: Room,
+    /// Resource and scope of what is found now.
+    apart: String,
+}
 
-fn of_metric(metric: &Metric, labels: &Labels, samples: &mut Samples) {
+impl Samples {
+    fn push(&mut self, series: Series, at: u64, sampled: Sampled) {
+        self.all.push((series.apart(&self.apart), at, sampled));
+    }
+
+    /// Takes room for rows of a point before its labels are put together.
+    fn make_room(&mut self, rows: usize, metric: &Metric, labels: &Labels, own: &[KeyValue]) -> Result<(), String> {
+        let shared: usize = labels.iter().map(|(name, value)| name.len() + value_bytes(value)).sum();
+        let own: usize = own.iter().map(|attribute| attribute.encoded_len()).sum();
+        // Twice: what tells the series apart repeats them until its row is made.
+        self.room.take(rows, metric.name.len() + 2 * shared + own)
+    }
+}
+
+fn value_bytes(value: &serde_json::Value) -> usize {
+    value.as_str().map_or_else(|| value.to_string().len(), str::len)
+}
+
+fn of_metric(metric: &Metric, labels: &Labels, samples: &mut Samples) -> Result<(), String> {
     let is_delta = |temporality: i32| temporality == AggregationTemporality::Delta as i32;
     match &metric.data {
-        Some(Data::Gauge(gauge)) => numbers(metric, "gauge", &gauge.data_points, labels, samples),
+        Some(Data::Gauge(gauge)) => numbers(metric, "gauge", &gauge.data_points, labels, samples)?,
         Some(Data::Sum(sum)) => {
             let metric_type = match (sum.is_monotonic, is_delta(sum.aggregation_temporality)) {
                 (_, true) => "delta",
                 (true, false) => "counter",
                 (false, false) => "gauge",
             };
-            numbers(metric, metric_type, &sum.data_points, labels, samples);
+            numbers(metric, metric_type, &sum.data_points, labels, samples)?;
         }
         Some(Data::Histogram(histogram)) => {
             let metric_type = typed("histogram", is_delta(histogram.aggregation_temporality));
             for point in &histogram.data_points {
-                buckets(
-                    &Of::point(metric, metric_type, labels, &point.attributes),
-                    point,
-                    samples,
-                );
+                samples.make_room(3 + point.bucket_counts.len(), metric, labels, &point.attributes)?;
+                let of = Of::point(metric, metric_type, labels, &point.attributes);
+                buckets(&of, point, samples);
             }
         }
         Some(Data::ExponentialHistogram(histogram)) => {
             let metric_type = typed("histogram", is_delta(histogram.aggregation_temporality));
             for point in &histogram.data_points {
-                totals(
-                    &Of::point(metric, metric_type, labels, &point.attributes),
-                    point,
-                    samples,
-                );
+                samples.make_room(2, metric, labels, &point.attributes)?;
+                let of = Of::point(metric, metric_type, labels, &point.attributes);
+                totals(&of, point, samples);
             }
         }
         Some(Data::Summary(summary)) => {
             for point in &summary.data_points {
-                quantiles(&Of::point(metric, "summary", labels, &point.attributes), point, samples);
+                samples.make_room(2 + point.quantile_values.len(), metric, labels, &point.attributes)?;
+                let of = Of::point(metric, "summary", labels, &point.attributes);
+                quantiles(&of, point, samples);
             }
         }
         None => {}
     }
+    Ok(())
 }
 
 fn typed(metric_type: &'static str, is_delta: bool) -> &'static str {
@@ -226,8 +253,9 @@ fn numbers(
     points: &[NumberDataPoint],
     labels: &Labels,
     samples: &mut Samples,
-) {
+) -> Result<(), String> {
     for point in points {
+        samples.make_room(1, metric, labels, &point.attributes)?;
         let sampled = match point.value {
             _ if is_nothing(point.flags) => Sampled::Nothing,
             Some(number_data_point::Value::AsDouble(number)) => Sampled::Float(number),
@@ -235,8 +263,9 @@ fn numbers(
             None => Sampled::Nothing,
         };
         let series = Of::point(metric, metric_type, labels, &point.attributes).series();
-        samples.push((series, point.time_unix_nano, sampled));
+        samples.push(series, point.time_unix_nano, sampled);
     }
+    Ok(())
 }
 
 fn is_nothing(flags: u32) -> bool {
@@ -249,9 +278,9 @@ fn whole(number: u64) -> Sampled {
 
 fn count_and_sum(of: &Of<'_>, at: u64, flags: u32, count: u64, sum: Option<f64>, samples: &mut Samples) {
     let or_nothing = |sampled| if is_nothing(flags) { Sampled::Nothing } else { sampled };
-    samples.push((of.series().part("count"), at, or_nothing(whole(count))));
+    samples.push(of.series().part("count"), at, or_nothing(whole(count)));
     if let Some(sum) = sum {
-        samples.push((of.series().part("sum"), at, or_nothing(Sampled::Float(sum))));
+        samples.push(of.series().part("sum"), at, or_nothing(Sampled::Float(sum)));
     }
 }
 
@@ -263,7 +292,12 @@ fn buckets(of: &Of<'_>, point: &HistogramDataPoint, samples: &mut Samples) {
     let mut below: u64 = 0;
     for (bound, count) in bounds.zip(&point.bucket_counts) {
         below = below.saturating_add(*count);
-        samples.push((of.labelled("bucket", "le", bound), at, whole(below)));
+        let sampled = if is_nothing(point.flags) {
+            Sampled::Nothing
+        } else {
+            whole(below)
+        };
+        samples.push(of.labelled("bucket", "le", bound), at, sampled);
     }
 }
 
@@ -275,11 +309,11 @@ fn quantiles(of: &Of<'_>, point: &SummaryDataPoint, samples: &mut Samples) {
     let at = point.time_unix_nano;
     count_and_sum(of, at, point.flags, point.count, Some(point.sum), samples);
     for found in &point.quantile_values {
-        samples.push((
+        samples.push(
             of.labelled("", "quantile", found.quantile),
             at,
             Sampled::Float(found.value),
-        ));
+        );
     }
 }
 

@@ -12,16 +12,16 @@ use chrono::DateTime;
 use prost::Message as _;
 
 use super::{
-    series::{KIND, Sampled, Series},
+    series::{KIND, Room, Sampled, Series, is_stale},
     wire::{Count, Histogram, Request, Sample, WriteRequest},
 };
 use crate::{
     Protocol,
     receivers::{
-        Receivers,
+        Fault, Receivers,
         answer::Refusal,
         body::{self, Coding},
-        parsed::{Parsed, Received, check_count},
+        parsed::{Parsed, Received},
         routes::bearer,
     },
 };
@@ -58,7 +58,7 @@ pub(in crate::receivers) async fn remote_write(
         Ok((appended.await?, written))
     };
     // Prometheus drops what is answered with 429 unless it is told otherwise.
-    let answered = answered.await.map_err(Refusal::unavailable_when_busy);
+    let answered = answered.await.map_err(Refusal::unavailable_when_busy_or_slow);
     receivers.count(known, &answered.as_ref().map(|(appended, _)| *appended));
     let (_, written) = answered?;
     let mut response = StatusCode::NO_CONTENT.into_response();
@@ -97,9 +97,9 @@ struct Written {
     histograms: u64,
 }
 
-/// A series and what was sampled of it.
+/// A series and what was sampled of it; why it is none, where it has no name.
 struct Told {
-    series: Series,
+    series: Result<Series, Fault>,
     samples: Vec<Sample>,
     histograms: Vec<Histogram>,
 }
@@ -109,14 +109,19 @@ fn parse(version: Version, bytes: &[u8], received: &Received<'_>) -> Result<(Par
         Version::One => first(bytes)?,
         Version::Two => second(bytes)?,
     };
-    check_count(
-        told.iter()
-            .map(|told| told.samples.len() + 2 * told.histograms.len())
-            .sum(),
-    )?;
     let mut written = Written::default();
+    let mut room = Room::default();
     let mut events = Vec::new();
     for told in &told {
+        let series = match &told.series {
+            Ok(series) => series,
+            Err(fault) => {
+                let samples = format!("{:?} {:?}", told.samples, told.histograms);
+                events.push((events.len() as i64 + 1, samples, Err(fault.clone())));
+                continue;
+            }
+        };
+        room.take(told.samples.len() + 2 * told.histograms.len(), series.label_bytes())?;
         let mut push = |series: &Series, timestamp: i64, sampled: Sampled| {
             let at = i128::from(timestamp);
             let row = series.row(at, DateTime::from_timestamp_millis(timestamp), sampled, received);
@@ -128,15 +133,17 @@ fn parse(version: Version, bytes: &[u8], received: &Received<'_>) -> Result<(Par
             events.push((events.len() as i64 + 1, shown, row));
         };
         for sample in &told.samples {
-            push(&told.series, sample.timestamp, Sampled::Float(sample.value));
+            push(series, sample.timestamp, Sampled::Float(sample.value));
         }
         written.samples += told.samples.len() as u64;
         if told.histograms.is_empty() {
             continue;
         }
-        let (count, sum) = (told.series.part("count"), told.series.part("sum"));
+        let (count, sum) = (series.part("count"), series.part("sum"));
         for histogram in &told.histograms {
             let number = match histogram.count {
+                // A histogram that has ended is not one of nothing.
+                _ if is_stale(histogram.sum) => Sampled::Nothing,
                 Some(Count::Int(number)) => Sampled::Whole(i64::try_from(number).unwrap_or(i64::MAX)),
                 Some(Count::Float(number)) => Sampled::Float(number),
                 None => Sampled::Whole(0),
@@ -153,13 +160,13 @@ fn first(bytes: &[u8]) -> Result<Vec<Told>, String> {
     let request = WriteRequest::decode(bytes).map_err(|error| format!("the body is no WriteRequest: {error}"))?;
     let told = request.timeseries.into_iter().map(|found| {
         let labels = found.labels.into_iter().map(|label| (label.name, label.value));
-        Ok(Told {
-            series: series(labels)?,
+        Told {
+            series: series(labels),
             samples: found.samples,
             histograms: found.histograms,
-        })
+        }
     });
-    told.collect()
+    Ok(told.collect())
 }
 
 fn second(bytes: &[u8]) -> Result<Vec<Told>, String> {
@@ -168,14 +175,18 @@ fn second(bytes: &[u8]) -> Result<Vec<Told>, String> {
         let found = request.symbols.get(number as usize).cloned();
         found.ok_or_else(|| format!("a label names symbol {number} of {}", request.symbols.len()))
     };
+    let length = |number: &u32| request.symbols.get(*number as usize).map_or(0, String::len);
     let mut all = Vec::new();
+    let mut room = Room::default();
     for found in &request.timeseries {
+        // One text may be the label of every series.
+        room.take(1, found.labels_refs.iter().map(length).sum())?;
         let (pairs, []) = found.labels_refs.as_chunks::<2>() else {
             return Err("a series has a label without a value".to_owned());
         };
         let labels = pairs.iter().map(|[name, value]| Ok((symbol(*name)?, symbol(*value)?)));
-        let mut series = series(labels.collect::<Result<Vec<_>, String>>()?)?;
-        if let Some(metadata) = found.metadata {
+        let mut series = series(labels.collect::<Result<Vec<_>, String>>()?);
+        if let (Some(metadata), Ok(series)) = (found.metadata, &mut series) {
             series.metric_type = match metadata.metric_type {
                 1 => Some("counter"),
                 2 => Some("gauge"),
@@ -194,14 +205,14 @@ fn second(bytes: &[u8]) -> Result<Vec<Told>, String> {
     Ok(all)
 }
 
-fn series(labels: impl IntoIterator<Item = (String, String)>) -> Result<Series, String> {
+fn series(labels: impl IntoIterator<Item = (String, String)>) -> Result<Series, Fault> {
     let mut labels: BTreeMap<String, serde_json::Value> =
         labels.into_iter().map(|(name, value)| (name, value.into())).collect();
     match labels.remove("__name__") {
         Some(serde_json::Value::String(name)) if !name.is_empty() => {
             Ok(Series::new(&name, &labels, &["instance", "host"]))
         }
-        _ => Err(format!("a series has no __name__: {labels:?}")),
+        _ => Err(Fault::of("__name__", format!("is missing among {labels:?}"))),
     }
 }
 
@@ -313,7 +324,6 @@ mod tests {
         for (refs, expected) in [
             (vec![1, 2, 3], "without a value"),
             (vec![1, 99], "names symbol 99 of 8"),
-            (vec![3, 4], "no __name__"),
         ] {
             let mut wrong = two.clone();
             wrong.timeseries[0].labels_refs = refs;
@@ -321,5 +331,31 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         assert!(read(Version::One, b"\xff\xff\xff").is_err());
+
+        // A series without a name is a fault of its own.
+        let mut nameless = two.clone();
+        nameless.timeseries.push(TimeSeriesV2 {
+            labels_refs: vec![3, 4],
+            samples: SAMPLES[..1].to_vec(),
+            ..TimeSeriesV2::default()
+        });
+        let (rows, faults, _) = read(Version::Two, &nameless.encode_to_vec()).unwrap();
+        assert_eq!(rows.len(), 3);
+        assert!(faults[1].starts_with("event 5, __name__: is missing"), "{faults:?}");
+        // One that has ended is not one of nothing.
+        let mut ended = two.clone();
+        ended.timeseries[0].histograms[0].sum = f64::from_bits(0x7ff0_0000_0000_0002);
+        ended.timeseries[0].histograms[0].count = None;
+        let (rows, ..) = read(Version::Two, &ended.encode_to_vec()).unwrap();
+        assert!(
+            rows[1..].iter().all(|row| row.contains("None, Some(Instant")),
+            "{rows:?}"
+        );
+        // A long label that many samples would repeat.
+        let mut long = two.clone();
+        long.symbols[4] = "x".repeat(1 << 20);
+        long.timeseries[0].samples = vec![SAMPLES[0]; 100];
+        let error = read(Version::Two, &long.encode_to_vec()).unwrap_err();
+        assert!(error.contains("send fewer at once"), "{error}");
     }
 }

@@ -15,6 +15,30 @@ use crate::{
 /// The bits of the value by which Prometheus says that a series has ended.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 
+/// What the rows of a request may take in memory: each repeats the labels of its series.
+const MOST_BYTES: usize = 48 << 20;
+/// What a row takes beside its labels.
+const ROW_BYTES: usize = 400;
+
+/// Room for the rows of one request, taken before they are made.
+#[derive(Debug, Default)]
+pub(super) struct Room(usize);
+
+impl Room {
+    /// Takes room for rows of a series whose name and labels have so many bytes.
+    pub(super) fn take(&mut self, rows: usize, label_bytes: usize) -> Result<(), String> {
+        self.0 = self
+            .0
+            .saturating_add(rows.saturating_mul(label_bytes.saturating_add(ROW_BYTES)));
+        if self.0 > MOST_BYTES {
+            return Err(format!(
+                "its samples and their labels take more than {MOST_BYTES} bytes: send fewer at once"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// What identifies a series, and what is said of it.
 #[derive(Debug, Clone)]
 pub(super) struct Series {
@@ -24,6 +48,8 @@ pub(super) struct Series {
     pub(super) labels: String,
     pub(super) metric_type: Option<&'static str>,
     pub(super) unit: Option<String>,
+    /// What tells it from another of the same name and labels.
+    apart: String,
     identity: String,
 }
 
@@ -44,18 +70,33 @@ impl Series {
         Self {
             name: name.to_owned(),
             host: host.map(str::to_owned),
-            identity: identity(name, &labels_text),
+            identity: identity(name, &labels_text, ""),
+            apart: String::new(),
             labels: labels_text,
             metric_type: None,
             unit: None,
         }
     }
 
+    /// The same as seen by somebody who is not in its labels.
+    pub(super) fn apart(self, apart: &str) -> Self {
+        Self {
+            identity: identity(&self.name, &self.labels, apart),
+            apart: apart.to_owned(),
+            ..self
+        }
+    }
+
+    /// What its name and labels take in a row.
+    pub(super) fn label_bytes(&self) -> usize {
+        self.name.len() + self.labels.len()
+    }
+
     /// A series of its own for a part of what it tells: its count, its sum.
     pub(super) fn part(&self, part: &str) -> Self {
         let name = format!("{}_{part}", self.name);
         Self {
-            identity: identity(&name, &self.labels),
+            identity: identity(&name, &self.labels, &self.apart),
             name,
             ..self.clone()
         }
@@ -79,7 +120,7 @@ impl Series {
             },
             Sampled::Float(float) => match millionths(float) {
                 Some(millionths) => (Some(millionths), None),
-                None if float.to_bits() == STALE => (None, Some("stale".to_owned())),
+                None if is_stale(float) => (None, Some("stale".to_owned())),
                 None => (None, Some(float.to_string())),
             },
             Sampled::Nothing => (None, Some("stale".to_owned())),
@@ -111,8 +152,14 @@ impl Series {
     }
 }
 
-fn identity(name: &str, labels: &str) -> String {
+/// Whether a float is the mark that a series has ended.
+pub(super) fn is_stale(float: f64) -> bool {
+    float.to_bits() == STALE
+}
+
+fn identity(name: &str, labels: &str, apart: &str) -> String {
     let hash = Sha256::new_with_prefix(name).chain_update([0]).chain_update(labels);
+    let hash = hash.chain_update([0]).chain_update(apart);
     hex(&hash.finalize())[..32].to_owned()
 }
 

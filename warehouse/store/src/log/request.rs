@@ -37,7 +37,10 @@ impl Part {
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Rows { rows, .. } => rows.iter().map(Row::weight).sum(),
-            Self::Letters(letters) => letters.iter().map(|letter| letter.row.len() + 400).sum(),
+            Self::Letters(letters) => letters
+                .iter()
+                .map(|letter| letter.row.len() + letter.mapping.len() + 400)
+                .sum(),
         }
     }
 }
