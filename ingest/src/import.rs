@@ -368,7 +368,7 @@ impl Landing {
             .map(|batch| batch.schema())
             .unwrap_or_else(|_| table_schema(kind));
         Self {
-            writer: TableWriter::new(table, table_schema(kind), source.now, landed_on),
+            writer: TableWriter::new(table, table_schema(kind), source.now, landed_on).with_all_cores(),
             dead_writer: TableWriter::new(dead_table, dead_schema, source.now, landed_on),
             letters: Vec::new(),
             letter_bytes: 0,

@@ -250,6 +250,7 @@ fn merge(
         column: table.layout().partition_column(),
         value,
         durable: true,
+        uses_all_cores: false,
     };
     let batch_rows = (ROWS_AT_ONCE / files.len().max(1)).clamp(64, BATCH_ROWS);
     let mut runs = Vec::new();

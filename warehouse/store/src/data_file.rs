@@ -37,6 +37,8 @@ pub(crate) struct Partition<'a> {
     pub(crate) value: &'a str,
     /// Whether the file must survive a power loss.
     pub(crate) durable: bool,
+    /// Whether nobody waits for an answer while it is written.
+    pub(crate) uses_all_cores: bool,
 }
 
 /// A data file that is being written. Nobody sees it before the commit.
@@ -99,7 +101,7 @@ impl DataFileWriter {
                 ..Add::default()
             },
             writer,
-            groups: RowGroups::new(factory),
+            groups: RowGroups::new(factory, place.uses_all_cores),
             durable: place.durable,
             finished: false,
             statistics: Statistics::default(),

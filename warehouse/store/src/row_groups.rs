@@ -1,7 +1,7 @@
 //! Row groups of a Parquet file, their columns encoded side by side: compressing is what writing a file takes time for.
 
 use arrow::{
-    array::{Array, ArrayRef, RecordBatch},
+    array::{Array as _, ArrayRef, RecordBatch},
     datatypes::{Field, SchemaRef},
 };
 use parquet::{
@@ -20,6 +20,8 @@ const MOST_THREADS: usize = 4;
 /// The row group that is being filled.
 pub(crate) struct RowGroups {
     factory: ArrowRowGroupWriterFactory,
+    /// Threads that encode: one where others wait for the cores.
+    threads: usize,
     columns: Vec<ArrowColumnWriter>,
     rows: usize,
     closed: usize,
@@ -32,9 +34,12 @@ enum Column {
 }
 
 impl RowGroups {
-    pub(crate) fn new(factory: ArrowRowGroupWriterFactory) -> Self {
+    /// `uses_all_cores` where nobody waits for an answer meanwhile.
+    pub(crate) fn new(factory: ArrowRowGroupWriterFactory, uses_all_cores: bool) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             factory,
+            threads: if uses_all_cores { cores.min(MOST_THREADS) } else { 1 },
             columns: Vec::new(),
             rows: 0,
             closed: 0,
@@ -77,7 +82,12 @@ impl RowGroups {
         self.rows += rows.num_rows();
         let is_full = self.rows == ROW_GROUP_ROWS;
         let writers = std::mem::take(&mut self.columns);
-        let columns = columns(writers, &rows.schema(), rows.columns(), is_full)?;
+        let threads = if rows.num_rows() < ROWS_FOR_THREADS {
+            1
+        } else {
+            self.threads
+        };
+        let columns = columns(writers, &rows.schema(), rows.columns(), is_full, threads)?;
         let mut chunks = Vec::new();
         for column in columns {
             match column {
@@ -110,16 +120,10 @@ fn columns(
     schema: &SchemaRef,
     arrays: &[ArrayRef],
     is_full: bool,
+    threads: usize,
 ) -> Result<Vec<Column>> {
     let tasks = writers.into_iter().zip(schema.fields()).zip(arrays);
     let tasks = tasks.map(|((writer, field), array)| (writer, field.as_ref(), array));
-    let rows = arrays.first().map_or(0, |array| array.len());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if rows < ROWS_FOR_THREADS {
-        1
-    } else {
-        cores.min(MOST_THREADS)
-    };
     if threads == 1 {
         return tasks
             .map(|(writer, field, array)| column(writer, field, array, is_full))

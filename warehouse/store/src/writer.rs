@@ -27,6 +27,7 @@ const RUN_BYTES: usize = 96 << 20;
 /// Until the commit nothing of it is visible; files of an import that died are never referenced.
 pub struct TableWriter {
     durable: bool,
+    uses_all_cores: bool,
     name: String,
     dir: PathBuf,
     layout: TableLayout,
@@ -48,6 +49,14 @@ impl TableWriter {
         }
     }
 
+    /// The same with every core: where nobody waits for an answer meanwhile.
+    pub fn with_all_cores(self) -> Self {
+        Self {
+            uses_all_cores: true,
+            ..self
+        }
+    }
+
     /// A writer of files that may be lost: of rows that are durable elsewhere.
     pub(crate) fn scratch(
         name: &str,
@@ -59,6 +68,7 @@ impl TableWriter {
     ) -> Self {
         Self {
             durable: false,
+            uses_all_cores: false,
             name: name.to_owned(),
             dir: dir.to_owned(),
             layout,
@@ -120,6 +130,7 @@ impl TableWriter {
             column: self.layout.partition_column(),
             value: partition,
             durable: self.durable,
+            uses_all_cores: self.uses_all_cores,
         };
         let mut file = DataFileWriter::create(&place, &self.schema, self.now)?;
         file.write(rows)?;
