@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use atalaya_store::IntakeLimits;
+use atalaya_store::{IntakeLimits, Window};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
@@ -38,6 +38,8 @@ pub enum Protocol {
     Hubspot,
     /// Webhooks signed as Svix does for many vendors.
     Svix,
+    /// Webhooks of PagerDuty, version 3.
+    Pagerduty,
     /// Webhooks whose signature is described in `[source.hmac]`.
     Hmac,
 }
@@ -154,7 +156,7 @@ impl Sources {
             }
         };
         let mut sources: Vec<Source> = Vec::new();
-        let mut window_days = HashMap::new();
+        let mut windows = HashMap::new();
         for raw in raw.source {
             let at = |field: &str| format!("{place}: source {:?}: {field}", raw.name);
             if !well_named(&raw.name) {
@@ -201,15 +203,18 @@ impl Sources {
             }
             // Longer than any known client tries again; vendors send webhooks again for days, by hand for weeks.
             let usual = match raw.protocol {
-                Protocol::Segment | Protocol::Records | Protocol::CloudEvents => 2,
-                Protocol::Prometheus | Protocol::Otlp => 1,
-                _ => 35,
+                Protocol::Segment | Protocol::Records | Protocol::CloudEvents => Window::Days(2),
+                // Prometheus gives up after two hours, and collectors long before.
+                Protocol::Prometheus | Protocol::Otlp => Window::Hours(3),
+                _ => Window::Days(35),
             };
-            let days = raw.window_days.unwrap_or(usual);
-            if !(1..=400).contains(&days) {
+            let window = raw.window_days.map_or(usual, Window::Days);
+            if let Window::Days(days) = window
+                && !(1..=400).contains(&days)
+            {
                 return Err(bad(at("window_days"), format!("{days} is not between 1 and 400")));
             }
-            window_days.insert(raw.name.clone(), days);
+            windows.insert(raw.name.clone(), window);
             sources.push(Source {
                 name: raw.name,
                 protocol: raw.protocol,
@@ -225,21 +230,21 @@ impl Sources {
                 return Err(bad(at("name"), NAMES.to_owned()));
             }
             // What is made of a webhook and of an answer are different rows: they must not pass for one another.
-            if window_days.contains_key(&raw.name) {
+            if windows.contains_key(&raw.name) {
                 return Err(bad(at("name"), "stands there twice".to_owned()));
             }
             let key = match (&raw.key_variable, &raw.key_file) {
                 (None, None) if !raw.needs_key() => String::new(),
                 (name, file) => key(name, file).map_err(|(field, reason)| bad(at(field), reason))?,
             };
-            window_days.insert(raw.name.clone(), 35);
+            windows.insert(raw.name.clone(), Window::Days(35));
             let connection = raw.check(Secret(key.trim().as_bytes().to_vec()), &read);
             connections.push(
                 connection
                     .map_err(|(name, field, reason)| bad(format!("{place}: connection {name:?}: {field}"), reason))?,
             );
         }
-        let limits = limits(raw.intake, defaults.intake, window_days);
+        let limits = limits(raw.intake, defaults.intake, windows);
         let limits = limits.map_err(|(field, reason)| bad(format!("{place}: intake: {field}"), reason))?;
         Ok(Self {
             sources,
@@ -297,7 +302,7 @@ fn well_named(name: &str) -> bool {
 fn limits(
     raw: RawIntake,
     defaults: RawIntake,
-    window_days: HashMap<String, u32>,
+    windows: HashMap<String, Window>,
 ) -> Result<IntakeLimits, (&'static str, String)> {
     let mb = |name: &'static str, value: Option<u32>, default: Option<u32>| match value.or(default) {
         Some(value @ 1..=2000) => Ok(value << 20),
@@ -324,7 +329,7 @@ fn limits(
         flush_at_bytes,
         flush_after_secs,
         keep_free_bytes: raw.keep_free_mb.or(defaults.keep_free_mb).unwrap_or_default() << 20,
-        window_days,
+        windows,
     })
 }
 
@@ -352,7 +357,7 @@ mod tests {
         assert_eq!(sources.by_key(Protocol::Segment, b"web-key-123").unwrap().name, "web");
         assert!(sources.by_key(Protocol::Records, b"web-key-123").is_none());
         assert!(sources.by_key(Protocol::Segment, b"web-key-124").is_none());
-        assert_eq!(sources.limits().window_days["shop"], 35);
+        assert_eq!(sources.limits().windows["shop"], Window::Days(35));
         assert_eq!(sources.limits().flush_after_secs, 60);
         let printed = format!("{sources:?}");
         assert!(

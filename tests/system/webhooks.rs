@@ -42,6 +42,11 @@ key_variable = "WEB_KEY"
 public_url = "https://kpi.example.com/v1/webhooks/crm"
 
 [[source]]
+name = "oncall"
+protocol = "pagerduty"
+key_variable = "STRIPE_SECRETS"
+
+[[source]]
 name = "shop2"
 protocol = "hmac"
 key_variable = "WEB_KEY"
@@ -107,6 +112,23 @@ async fn webhooks_land_once_and_only_when_they_are_the_vendors() {
     for delivery in ["d1", "d2", "d1"] {
         assert_eq!(answer(github(delivery)).await.0, StatusCode::OK);
     }
+    // One of the signatures is that of a secret that is being changed.
+    let page = r#"{"event":{"id":"01E","event_type":"incident.acknowledged","resource_type":"incident","occurred_at":"2026-02-25T10:00:00.000Z","data":{"id":"PG1","incident_key":"k"}}}"#;
+    let pagerduty = |secrets: &[&str], body: &str| {
+        let signatures = secrets
+            .iter()
+            .map(|secret| format!("v1={}", hmac_sha256(secret, body, "hex")));
+        let signatures = signatures.collect::<Vec<_>>().join(",");
+        post("oncall", vec![("x-pagerduty-signature", signatures)], body)
+    };
+    for (request, status) in [
+        (pagerduty(&["somebody", "whsec_newer"], page), StatusCode::OK),
+        (pagerduty(&["whsec_older"], page), StatusCode::OK),
+        (pagerduty(&["somebody"], page), StatusCode::UNAUTHORIZED),
+        (pagerduty(&[], page), StatusCode::UNAUTHORIZED),
+    ] {
+        assert_eq!(answer(request).await.0, status);
+    }
     let batch = r#"[{"portalId":1,"subscriptionId":2,"eventId":3,"objectId":4,"occurredAt":1772000000000,"subscriptionType":"contact.creation"},{"portalId":1,"subscriptionId":2,"eventId":3,"objectId":5,"occurredAt":1772000000000,"subscriptionType":"contact.creation"}]"#;
     let sent = (now * 1000).to_string();
     let message = format!("POSThttps://kpi.example.com/v1/webhooks/crm{batch}{sent}");
@@ -133,6 +155,7 @@ async fn webhooks_land_once_and_only_when_they_are_the_vendors() {
             format!("code,push,,2,2,{}", quoted(push)),
             format!("crm,contact.creation,4,1,1,{}", quoted(&format!("{first}}}"))),
             format!("crm,contact.creation,5,1,1,{}", quoted(&format!("{{{second}"))),
+            format!("oncall,incident.acknowledged,PG1,1,1,{}", quoted(page)),
             format!("shop2,,,1,1,{}", quoted(push)),
         ]
     );

@@ -15,7 +15,7 @@ use crate::{
     hot::{HotRows, Piece},
     log::{Appender, AppenderParts, Logged, replay},
     recovery::{last_landed, recover},
-    seen::SeenKeys,
+    seen::{SeenKeys, Window},
 };
 
 /// The identity under which the log commits to a table; the version beside it is the last arrival number.
@@ -34,8 +34,8 @@ pub struct IntakeLimits {
     pub flush_after_secs: u32,
     /// Bytes of the disk that are left alone: requests are refused before.
     pub keep_free_bytes: u64,
-    /// Days for which each source's events are remembered, by name of the source.
-    pub window_days: HashMap<String, u32>,
+    /// For how long each source's events are remembered, by name of the source.
+    pub windows: HashMap<String, Window>,
 }
 
 /// What a flush moved.
@@ -84,7 +84,7 @@ impl Intake {
         let hot = Arc::new(HotRows::new(home.scratch_dir()?.join("hot"))?);
         let landed = last_landed(home, &owner, clock.as_ref()).await?;
         let snapshot = Snapshot::latest(home).await?;
-        let mut seen = SeenKeys::new(limits.window_days.clone());
+        let mut seen = SeenKeys::new(limits.windows.clone());
         let day_of = |at| calendar::day_of(zone, at);
         let (next_group, older) = tokio::task::block_in_place(|| {
             seen.fill(&snapshot, clock.now(), day_of)?;
@@ -250,7 +250,7 @@ mod tests {
             flush_at_bytes: 64 << 20,
             flush_after_secs: 60,
             keep_free_bytes: 0,
-            window_days: HashMap::new(),
+            windows: HashMap::new(),
         }
     }
 
@@ -271,7 +271,7 @@ mod tests {
             let home = Home::open_or_create(self.dir.path(), None).unwrap();
             let owner = Arc::new(home.own().unwrap());
             let limits = IntakeLimits {
-                window_days: HashMap::from([("web".to_owned(), 2)]),
+                windows: HashMap::from([("web".to_owned(), Window::Days(2))]),
                 ..limits()
             };
             let clock: Arc<dyn Clock> = self.clock.clone();

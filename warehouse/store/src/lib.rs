@@ -41,6 +41,7 @@ pub use log::{Appended, Part};
 pub use origin::{Origin, origins};
 pub use row::{Row, RowBatchBuilder, Value};
 pub use schema::{arrow_type, table_schema};
+pub use seen::Window;
 pub use settings::load_settings;
 pub use snapshot::{DataFile, Snapshot, TableSnapshot};
 pub use table::{BUCKETS, CommitOutcome, Table, TableLayout};

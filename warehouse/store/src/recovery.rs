@@ -9,7 +9,7 @@ use crate::{
     DEAD_LETTERS, Home, OwnerLock, Part, StoreError,
     hot::HotRows,
     intake::LOG_APP_ID,
-    seen::{LETTERS, SeenKeys, event_key, letter_key},
+    seen::{LETTERS, Landed, SeenKeys, event_key, letter_key},
 };
 
 /// How far the log is in each table, by the tables' own commits.
@@ -39,19 +39,23 @@ pub(crate) fn recover(
     seen: &mut SeenKeys,
 ) -> Result<(), StoreError> {
     let mut seq = first_seq;
+    let landed_then = Landed {
+        at: landed_at,
+        on: landed_on,
+    };
     for part in parts {
         let (name, count) = match &part {
             Part::Rows { kind, rows, .. } => {
                 for row in rows {
                     if let (Some(source), Some(key)) = (&row.source, &row.record_key) {
-                        seen.insert(source, event_key(*kind, key, row.record_version), landed_on);
+                        seen.insert(source, event_key(*kind, key, row.record_version), landed_then);
                     }
                 }
                 (kind.name(), rows.len())
             }
             Part::Letters(letters) => {
                 for letter in letters {
-                    seen.insert(LETTERS, letter_key(&letter.id), landed_on);
+                    seen.insert(LETTERS, letter_key(&letter.id), landed_then);
                 }
                 (DEAD_LETTERS, letters.len())
             }

@@ -10,20 +10,38 @@ use arrow::{
     datatypes::{Int64Type, TimestampMicrosecondType},
 };
 use atalaya_model::Kind;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::{DEAD_LETTERS, DataFile, Snapshot, StoreError, dead_letters_from};
 
 /// Days for which a source's events are remembered when it says nothing: more than the 12 hours for which the longest
 /// of the known clients tries again.
-const DEFAULT_WINDOW_DAYS: u32 = 2;
+const DEFAULT_WINDOW: Window = Window::Days(2);
+/// Of samples only files of these days are looked at when a home is opened.
+const SAMPLE_DAYS: i64 = 1;
 
-/// The identities of landed events, by source and day of landing.
+/// For how long a source's events are told from repetitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// So many days in which something landed, and the present one.
+    Days(u32),
+    /// So many hours: for samples, of which there are very many and which nobody sends again after long.
+    Hours(u32),
+}
+
+/// When something landed, and on which day of the home.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Landed {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) on: NaiveDate,
+}
+
+/// The identities of landed events, by source and day or hour of landing.
 #[derive(Debug, Default)]
 pub(crate) struct SeenKeys {
-    window_days: HashMap<String, u32>,
-    sources: HashMap<String, BTreeMap<NaiveDate, HashSet<u128, BuildHasherDefault<Truncating>>>>,
+    windows: HashMap<String, Window>,
+    sources: HashMap<String, BTreeMap<i64, HashSet<u128, BuildHasherDefault<Truncating>>>>,
 }
 
 /// The identity of an event: of 128 bits, so that no two events are ever taken for one.
@@ -72,18 +90,35 @@ impl Hasher for Truncating {
 }
 
 impl SeenKeys {
-    /// Nothing seen; how many days each source's events are remembered.
-    pub(crate) fn new(window_days: HashMap<String, u32>) -> Self {
+    /// Nothing seen; for how long each source's events are remembered.
+    pub(crate) fn new(windows: HashMap<String, Window>) -> Self {
         Self {
-            window_days,
+            windows,
             sources: HashMap::new(),
         }
     }
 
-    fn days(&self, source: &str) -> u32 {
+    fn window(&self, source: &str) -> Window {
         match source {
-            LETTERS => self.window_days.values().copied().max().unwrap_or(DEFAULT_WINDOW_DAYS),
-            _ => self.window_days.get(source).copied().unwrap_or(DEFAULT_WINDOW_DAYS),
+            LETTERS => Window::Days(self.longest_days().unwrap_or(2)),
+            _ => self.windows.get(source).copied().unwrap_or(DEFAULT_WINDOW),
+        }
+    }
+
+    /// The most days that are remembered; `None` when there is no source.
+    fn longest_days(&self) -> Option<u32> {
+        let days = self.windows.values().map(|window| match window {
+            Window::Days(days) => *days,
+            Window::Hours(hours) => hours.div_ceil(24),
+        });
+        days.max()
+    }
+
+    /// The day or hour that something belongs to, and how many of them are kept.
+    fn bucket(&self, source: &str, landed: Landed) -> (i64, usize) {
+        match self.window(source) {
+            Window::Days(days) => (i64::from(landed.on.num_days_from_ce()), days as usize + 1),
+            Window::Hours(hours) => (landed.at.timestamp().div_euclid(3_600), hours as usize + 1),
         }
     }
 
@@ -91,28 +126,33 @@ impl SeenKeys {
     pub(crate) fn contains(&self, source: &str, key: EventKey) -> bool {
         self.sources
             .get(source)
-            .is_some_and(|days| days.values().any(|keys| keys.contains(&key)))
+            .is_some_and(|buckets| buckets.values().any(|keys| keys.contains(&key)))
     }
 
-    /// Remembers an event. Of each source the newest days with events are kept: one more than its window.
-    pub(crate) fn insert(&mut self, source: &str, key: EventKey, landed_on: NaiveDate) {
-        let window = self.days(source);
+    /// Remembers an event. Of each source the newest days or hours with events are kept: one more than its window.
+    pub(crate) fn insert(&mut self, source: &str, key: EventKey, landed: Landed) {
+        let (bucket, kept) = self.bucket(source, landed);
         if !self.sources.contains_key(source) {
             self.sources.insert(source.to_owned(), BTreeMap::new());
         }
-        let Some(days) = self.sources.get_mut(source) else {
+        let Some(buckets) = self.sources.get_mut(source) else {
             return;
         };
-        days.entry(landed_on).or_default().insert(key);
-        // By how many days there are and not by how far they lie back: a clock that was ahead once must not empty it.
-        while days.len() > window as usize + 1 {
-            days.pop_first();
+        buckets.entry(bucket).or_default().insert(key);
+        // By how many there are and not by how far they lie back: a clock that was ahead once must not empty it.
+        while buckets.len() > kept {
+            buckets.pop_first();
         }
     }
 
     /// Forgets an event that did not become durable.
-    pub(crate) fn remove(&mut self, source: &str, key: EventKey, landed_on: NaiveDate) {
-        if let Some(keys) = self.sources.get_mut(source).and_then(|days| days.get_mut(&landed_on)) {
+    pub(crate) fn remove(&mut self, source: &str, key: EventKey, landed: Landed) {
+        let (bucket, _) = self.bucket(source, landed);
+        if let Some(keys) = self
+            .sources
+            .get_mut(source)
+            .and_then(|buckets| buckets.get_mut(&bucket))
+        {
             keys.remove(&key);
         }
     }
@@ -125,7 +165,7 @@ impl SeenKeys {
         now: DateTime<Utc>,
         day_of: impl Fn(DateTime<Utc>) -> NaiveDate,
     ) -> Result<(), StoreError> {
-        let Some(longest) = self.window_days.values().max() else {
+        let Some(longest) = self.longest_days() else {
             return Ok(());
         };
         let since = now - TimeDelta::days(i64::from(longest + 1));
@@ -147,9 +187,16 @@ impl SeenKeys {
         let since = since.min(since_on.and_time(chrono::NaiveTime::MIN).and_utc() - TimeDelta::days(1));
         let oldest_partition = format!("landed_on={since_on}");
         let is_recent = |file: &&DataFile| partition_of(&file.path).is_none_or(|name| name >= oldest_partition);
+        let newest_samples = newest_on.map_or(day_of(now), |day| day.min(day_of(now))) - TimeDelta::days(SAMPLE_DAYS);
+        let oldest_samples = format!("landed_on={newest_samples}");
         for kind in Kind::ALL {
             let table = snapshot.tables.get(kind.name());
-            for file in table.into_iter().flat_map(|table| &table.files).filter(is_recent) {
+            let is_wanted = |file: &&DataFile| {
+                let is_old_sample =
+                    kind == Kind::HostMetrics && partition_of(&file.path).is_some_and(|name| name < oldest_samples);
+                is_recent(file) && !is_old_sample
+            };
+            for file in table.into_iter().flat_map(|table| &table.files).filter(is_wanted) {
                 self.fill_from(kind, file, since, &day_of)?;
             }
         }
@@ -158,7 +205,11 @@ impl SeenKeys {
             for batch in file.batches(Some(&["id", "landed_at"]))? {
                 let letters = dead_letters_from(&batch?);
                 for letter in letters.iter().filter(|letter| letter.landed_at >= since) {
-                    self.insert(LETTERS, letter_key(&letter.id), day_of(letter.landed_at));
+                    let landed = Landed {
+                        at: letter.landed_at,
+                        on: day_of(letter.landed_at),
+                    };
+                    self.insert(LETTERS, letter_key(&letter.id), landed);
                 }
             }
         }
@@ -189,9 +240,13 @@ impl SeenKeys {
                 let Some(landed_at) = DateTime::from_timestamp_micros(landed.value(row)) else {
                     continue;
                 };
-                if landed_at >= since && self.window_days.contains_key(source) && !keys.is_null(row) {
+                if landed_at >= since && self.windows.contains_key(source) && !keys.is_null(row) {
                     let key = event_key(kind, keys.value(row), versions.value(row));
-                    self.insert(source, key, day_of(landed_at));
+                    let landed = Landed {
+                        at: landed_at,
+                        on: day_of(landed_at),
+                    };
+                    self.insert(source, key, landed);
                 }
             }
         }
@@ -203,13 +258,41 @@ impl SeenKeys {
 mod tests {
     use super::*;
 
-    fn day(day: u32) -> NaiveDate {
-        NaiveDate::from_ymd_opt(2026, 3, day).unwrap()
+    fn day(day: u32) -> Landed {
+        let on = NaiveDate::from_ymd_opt(2026, 3, day).unwrap();
+        let at = on.and_time(chrono::NaiveTime::MIN).and_utc();
+        Landed { at, on }
+    }
+
+    #[test]
+    fn samples_are_known_for_hours_and_a_clock_that_was_ahead_forgets_none() {
+        let mut seen = SeenKeys::new(HashMap::from([("machines".to_owned(), Window::Hours(3))]));
+        let hour = |hour: i64| {
+            let start = day(1);
+            Landed {
+                at: start.at + TimeDelta::hours(hour),
+                on: start.on,
+            }
+        };
+        let key = |hour: i64| event_key(Kind::HostMetrics, &format!("s{hour}"), 0);
+        for now in [0, 1, 3] {
+            seen.insert("machines", key(now), hour(now));
+        }
+        // By how many hours there were, not by how long ago they are.
+        seen.insert("machines", key(90), hour(90));
+        assert!([0, 1, 3, 90].iter().all(|hour| seen.contains("machines", key(*hour))));
+        seen.insert("machines", key(4), hour(4));
+        assert!(!seen.contains("machines", key(0)) && seen.contains("machines", key(1)));
+        seen.remove("machines", key(4), hour(4));
+        assert!(!seen.contains("machines", key(4)));
     }
 
     #[test]
     fn an_event_is_known_within_its_sources_window_and_to_that_source_alone() {
-        let mut seen = SeenKeys::new(HashMap::from([("web".to_owned(), 2), ("stripe".to_owned(), 35)]));
+        let mut seen = SeenKeys::new(HashMap::from([
+            ("web".to_owned(), Window::Days(2)),
+            ("stripe".to_owned(), Window::Days(35)),
+        ]));
         let key = event_key(Kind::ProductEvents, "m1", 0);
         seen.insert("web", key, day(1));
         seen.insert("stripe", key, day(1));

@@ -19,6 +19,7 @@ pub(crate) enum Vendor<'a> {
     GitHub,
     HubSpot,
     Svix,
+    PagerDuty,
     Described(&'a HmacScheme),
 }
 
@@ -29,6 +30,7 @@ impl Vendor<'_> {
             Self::GitHub => "github",
             Self::HubSpot => "hubspot",
             Self::Svix => "svix",
+            Self::PagerDuty => "pagerduty",
             Self::Described(_) => "hmac",
         }
     }
@@ -120,6 +122,22 @@ fn row(vendor: Vendor<'_>, headers: &HeaderMap, text: &str, received: &Received<
                 .or_else(|| header("webhook-timestamp"))
                 .and_then(|text| seconds(&text)),
         },
+        Vendor::PagerDuty => {
+            let mut event = fields()?.take("event").map(|event| Fields::read(event.get()));
+            let event = event.as_mut().ok_or_else(|| Fault::of("event", "is missing"))?;
+            let event = event.as_mut().map_err(|reason| Fault::of("event", reason))?;
+            let object_id = event
+                .take("data")
+                .and_then(|data| serde_json::from_str::<WithId>(data.get()).ok())
+                .and_then(|data| data.id);
+            // By the event, which is signed, and not by the header beside it, which is not.
+            Told {
+                key: need("event.id", event.take_text("id")?)?,
+                event_type: event.take_text("event_type")?,
+                object_id,
+                happened_at: event.take_instant("occurred_at")?,
+            }
+        }
         Vendor::Described(scheme) => Told {
             key: match &scheme.id_header {
                 Some(name) => need(name, header(&name.to_ascii_lowercase()))?,
@@ -150,11 +168,11 @@ fn row(vendor: Vendor<'_>, headers: &HeaderMap, text: &str, received: &Received<
 
 #[derive(serde::Deserialize)]
 struct StripeData {
-    object: StripeObject,
+    object: WithId,
 }
 
 #[derive(serde::Deserialize)]
-struct StripeObject {
+struct WithId {
     id: Option<String>,
 }
 

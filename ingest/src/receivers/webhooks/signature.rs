@@ -158,6 +158,18 @@ pub(crate) fn github(secrets: &[&[u8]], request: &Signed<'_>) -> Result<(), Stri
     one_of(secrets, signature.as_slice(), Algorithm::Sha256, &[request.body])
 }
 
+/// `X-PagerDuty-Signature: v1=<hex>[,v1=<hex>]` over the body. The time of sending is not signed.
+pub(crate) fn pagerduty(secrets: &[&[u8]], request: &Signed<'_>) -> Result<(), String> {
+    let signatures = request.header("x-pagerduty-signature")?.split(',');
+    let signatures = signatures.filter_map(|part| decoded(Encoding::Hex, part.trim().strip_prefix("v1=")?));
+    one_of(
+        secrets,
+        &signatures.collect::<Vec<_>>(),
+        Algorithm::Sha256,
+        &[request.body],
+    )
+}
+
 /// `X-HubSpot-Signature-v3` over method, address, body and the time in milliseconds. `public_url` is the address as HubSpot
 /// knows it: behind a proxy it is another than ours.
 pub(crate) fn hubspot(secrets: &[&[u8]], public_url: &str, request: &Signed<'_>) -> Result<(), String> {

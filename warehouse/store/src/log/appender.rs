@@ -4,7 +4,7 @@
 use std::{path::PathBuf, sync::Arc, thread::JoinHandle};
 
 use atalaya_model::{Clock, calendar};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -12,7 +12,7 @@ use super::{Appended, Logged, Part, Segment, frame::GroupWriter};
 use crate::{
     ArrivalSeq, FailPoint, StoreError,
     hot::HotRows,
-    seen::{EventKey, LETTERS, SeenKeys, event_key, letter_key},
+    seen::{EventKey, LETTERS, Landed, SeenKeys, event_key, letter_key},
 };
 
 /// Bytes of a group: what one sync makes durable. More waits for the next, so that the first waiter does not wait long.
@@ -159,6 +159,10 @@ impl Writer {
     fn append_group(&mut self, first: Command, commands: &mut mpsc::UnboundedReceiver<Command>) -> Option<Command> {
         let landed_at = self.parts.clock.now();
         let landed_on = calendar::day_of(self.parts.zone, landed_at);
+        let landed = Landed {
+            at: landed_at,
+            on: landed_on,
+        };
         let mut waiting = Vec::new();
         let mut remembered = Vec::new();
         let mut permits = Vec::new();
@@ -168,7 +172,7 @@ impl Writer {
             match next.take() {
                 Some(Command::Append { parts, answer, _room }) => {
                     let start = remembered.len();
-                    match self.frame(parts, landed_at, landed_on, &mut remembered) {
+                    match self.frame(parts, landed, &mut remembered) {
                         Ok((appended, parts, first_seq)) => {
                             permits.push(_room);
                             waiting.push(Waiting {
@@ -179,7 +183,7 @@ impl Writer {
                             });
                         }
                         Err(error) => {
-                            self.forget(remembered.split_off(start), landed_on);
+                            self.forget(remembered.split_off(start), landed);
                             let _ = answer.send(Err(error));
                         }
                     }
@@ -208,7 +212,7 @@ impl Writer {
                 }
             }
             Err(error) => {
-                self.forget(remembered, landed_on);
+                self.forget(remembered, landed);
                 for request in waiting {
                     let _ = request.answer.send(Err(told_to_each(&error)));
                 }
@@ -222,8 +226,7 @@ impl Writer {
     fn frame(
         &mut self,
         mut parts: Vec<Part>,
-        landed_at: DateTime<Utc>,
-        landed_on: NaiveDate,
+        landed: Landed,
         remembered: &mut Vec<(String, EventKey)>,
     ) -> Result<(Appended, Vec<Part>, i64), StoreError> {
         self.check_poison()?;
@@ -237,7 +240,7 @@ impl Writer {
                         let key = letter_key(&letter.id);
                         let is_new = !seen.contains(LETTERS, key);
                         if is_new {
-                            seen.insert(LETTERS, key, landed_on);
+                            seen.insert(LETTERS, key, landed);
                             remembered.push((LETTERS.to_owned(), key));
                         }
                         is_new
@@ -257,7 +260,7 @@ impl Writer {
                             if seen.contains(source, key) {
                                 return false;
                             }
-                            seen.insert(source, key, landed_on);
+                            seen.insert(source, key, landed);
                             remembered.push((source.clone(), key));
                             true
                         });
@@ -274,8 +277,8 @@ impl Writer {
             return Ok((appended, Vec::new(), 0));
         }
         let first_seq = self.parts.arrivals.reserve(count)?;
-        number_rows(&mut parts, first_seq, landed_at);
-        let logged = Logged::of(landed_at, first_seq, &parts);
+        number_rows(&mut parts, first_seq, landed.at);
+        let logged = Logged::of(landed.at, first_seq, &parts);
         self.group.frame(|bytes| logged.encode(bytes))?;
         Ok((appended, parts, first_seq))
     }
@@ -335,9 +338,9 @@ impl Writer {
         Ok(())
     }
 
-    fn forget(&mut self, keys: Vec<(String, EventKey)>, landed_on: NaiveDate) {
+    fn forget(&mut self, keys: Vec<(String, EventKey)>, landed: Landed) {
         for (source, key) in keys {
-            self.parts.seen.remove(&source, key, landed_on);
+            self.parts.seen.remove(&source, key, landed);
         }
     }
 }
