@@ -26,6 +26,7 @@ mod operations;
 mod operator;
 mod owner;
 mod policies;
+mod postgres;
 mod power_loss;
 mod random_companies;
 mod receivers;

@@ -215,7 +215,8 @@ impl Github {
         }
         let settled = DateTime::from_timestamp(self.api.present_secs(now), 0).unwrap_or(now) - SETTLES;
         let found = issues.len();
-        issues.retain(|issue| instant(issue, &["updated_at"]).is_ok_and(|at| at <= settled));
+        // One whose time cannot be read is a fault to be told.
+        issues.retain(|issue| instant(issue, &["updated_at"]).map_or(true, |at| at <= settled));
         let last = issues
             .iter()
             .filter_map(|issue| instant(issue, &["updated_at"]).ok())
