@@ -118,12 +118,12 @@ impl Mapping {
 }
 
 impl Mapping {
-    /// Whether a column of a file is taken for one of the kind.
-    pub(crate) fn takes(&self, name: &str) -> bool {
-        let origins = self.columns.values().map(|column| &column.origin);
-        origins
-            .into_iter()
-            .any(|origin| matches!(origin, Origin::Column(taken) if taken == name))
+    /// Columns of a file that are taken for those of the kind.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = &str> {
+        self.columns.values().filter_map(|column| match &column.origin {
+            Origin::Column(name) => Some(name.as_str()),
+            Origin::Constant(_) => None,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use atalaya_model::{Column, ColumnType, Currency, Kind, SYSTEM_COLUMNS};
+use atalaya_model::{Column, ColumnType, Currency, Kind, Layout, SYSTEM_COLUMNS};
 use atalaya_store::{Row, Value};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -190,6 +190,26 @@ impl Plan {
             }
         }
         Ok(row)
+    }
+
+    /// A row that says no more than that a record is gone, where that is all its source told. `None` where it takes more to
+    /// know which: its natural key, or the customer by whom states are kept.
+    pub(crate) fn land_gone<S: AsRef<str>>(&self, cells: &[Option<S>]) -> Option<Row> {
+        let currency = self.row_currency(cells).ok().flatten();
+        let read = |planned: &Planned| self.value(planned, cells, currency).ok().flatten();
+        let values: Vec<Option<Value>> = self.own.iter().map(read).collect();
+        let record_key = self.natural_key(&values);
+        let is_known = record_key.is_some() || self.kind.natural_key().is_empty();
+        (is_known && self.kind.layout() == Layout::Events).then(|| Row {
+            values,
+            record_key,
+            record_version: 0,
+            operation: "delete".to_owned(),
+            occurred_at: self.now,
+            recorded_at: None,
+            source: self.source.clone(),
+            extra: self.extra(cells),
+        })
     }
 
     /// What only several columns together can tell.

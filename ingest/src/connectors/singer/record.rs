@@ -96,7 +96,7 @@ impl Stream {
         if let Some(mapping) = self.mapping.clone()
             && let Some(kind) = mapping.kind
         {
-            match self.row(kind, &mapping, &record, around.zone, of.now) {
+            match self.row(kind, &mapping, &record, is_deleted, around.zone, of.now) {
                 Ok(mut row) => {
                     row.source = Some(of.source.to_owned());
                     row.record_key.get_or_insert_with(|| identity.clone());
@@ -143,25 +143,41 @@ impl Stream {
         kind: Kind,
         mapping: &Mapping,
         record: &Fields,
+        is_deleted: bool,
         zone: Tz,
         now: DateTime<Utc>,
     ) -> Result<Row, Fault> {
-        let (columns, cells): (Vec<String>, Vec<Option<String>>) = record
+        let (mut columns, mut cells): (Vec<String>, Vec<Option<String>>) = record
             .iter()
             .map(|(name, value)| {
                 // A field that happens to be named like a column of every table is none, unless the mapping takes it.
-                let is_own = SYSTEM.contains(&name.as_str()) && !mapping.takes(name);
+                let is_own = SYSTEM.contains(&name.as_str()) && !mapping.origins().any(|taken| taken == name);
                 let name = if is_own { format!("{name}_") } else { name.clone() };
                 (name, Some(text_of(value)).filter(|text| !text.is_empty()))
             })
             .unzip();
+        if is_deleted {
+            // What is gone may be told by its key alone: the rest is empty, and not missing.
+            let own = kind.columns().iter().map(|column| column.name);
+            for name in mapping.origins().chain(own) {
+                if !columns.iter().any(|known| known == name) {
+                    columns.push(name.to_owned());
+                    cells.push(None);
+                }
+            }
+        }
         let plan = self.plans.entry(columns).or_insert_with_key(|columns| {
             let place = std::path::Path::new("the stream");
             Plan::new(place, kind, mapping, columns, zone, now).map_err(|error| error.reason())
         });
         let plan = plan.as_ref().map_err(|reason| Fault::of("", reason))?;
-        plan.land(&cells)
-            .map_err(|fault| Fault::of(&fault.column, fault.reason))
+        match plan.land(&cells) {
+            Ok(row) => Ok(row),
+            Err(fault) => match plan.land_gone(&cells).filter(|_| is_deleted) {
+                Some(row) => Ok(row),
+                None => Err(Fault::of(&fault.column, fault.reason)),
+            },
+        }
     }
 }
 
