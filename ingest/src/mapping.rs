@@ -144,11 +144,11 @@ fn mapped_column(raw: RawColumn) -> Result<MappedColumn, String> {
         _ => return Err("give either `column` or `value`".to_owned()),
     };
     let in_larger_unit = match raw.unit.as_deref() {
-        None | Some("minor" | "ppm" | "e12") => false,
+        None | Some("minor" | "ppm" | "e12" | "e6") => false,
         Some("major" | "percent" | "decimal") => true,
         Some(other) => {
             return Err(format!(
-                "unit {other:?} is not one of minor, major, ppm, percent, e12, decimal"
+                "unit {other:?} is not one of minor, major, ppm, percent, e12, e6, decimal"
             ));
         }
     };
