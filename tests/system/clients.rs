@@ -109,3 +109,39 @@ async fn a_client_whose_server_is_killed_sends_again_and_nothing_is_there_twice(
         "track,Lesson done,node-user,2000,2000,2000"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_site_tells_everything_once() {
+    let (Some(browser), Some(driver)) = (
+        std::env::var_os("ATALAYA_BROWSER"),
+        std::env::var_os("ATALAYA_BROWSER_DRIVER"),
+    ) else {
+        eprintln!("skipped: no browser; `cargo xtask test` brings one");
+        return;
+    };
+    let home = Home::new();
+    let serving = listening(&home, "");
+    let ended = Command::new("node")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/browser/events.cjs"))
+        .env("DRIVER", driver)
+        .env("BROWSER", browser)
+        .env("EVENTS", format!("http://{}", serving.events))
+        .status()
+        .unwrap();
+    assert!(ended.success(), "{ended}");
+    let sql = "SELECT event_type, event_name, user_id, group_id, page_path, campaign_name, count(*), count(DISTINCT anonymous_id)
+        FROM raw_product_events GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 5";
+    assert_eq!(
+        stored(&home, "product_events", table_schema(Kind::ProductEvents), sql).await,
+        [
+            "group,,,acme,/adios,,1,1",
+            "identify,,ana,,/lecciones/1,otono,1,1",
+            "page,Lecci\u{f3}n,ana,,/adios,,1,1",
+            "page,Lecci\u{f3}n,,,/lecciones/1,otono,1,1",
+            "page,Lecci\u{f3}n,ana,,/precios,,1,1",
+            "track,Left,ana,,/precios,,1,1",
+            "track,Lesson done,,,/lecciones/1,otono,1,1",
+            "track,While nobody listened,ana,,/lecciones/1,otono,1,1",
+        ]
+    );
+}

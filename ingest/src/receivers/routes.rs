@@ -38,6 +38,7 @@ pub fn router(receivers: Arc<Receivers>) -> Router {
     let browsers = Router::new()
         .route("/v1/{call}", post(segment_call).options(preflight))
         .route("/v1/projects/{key}/settings", get(segment_settings).options(preflight))
+        .route("/v1/browser.js", get(browser_script))
         .layer(middleware::map_response(open_to_browsers));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -122,6 +123,15 @@ async fn segment_settings(
     let settings =
         json!({ "integrations": { "Segment.io": { "apiKey": key, "unbundledIntegrations": [] } }, "plan": {} });
     Ok(Json(settings).into_response())
+}
+
+/// A script for pages, where no library is wanted: it speaks Segment's protocol.
+async fn browser_script() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    (headers, include_str!("browser.js"))
 }
 
 async fn record_lines(
