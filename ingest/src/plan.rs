@@ -164,32 +164,44 @@ impl Plan {
             extra: self.extra(cells),
         };
         for planned in &self.system {
-            let fault = |reason: String| RowFault {
-                column: planned.name_in_file.clone(),
-                reason,
-            };
-            match (planned.column.name, self.value(planned, cells, currency)?) {
-                ("record_key", Some(Value::Text(key))) => row.record_key = Some(key),
-                ("record_version", Some(Value::Integer(version))) => row.record_version = version,
-                ("operation", Some(Value::Text(word))) => {
-                    if word != "upsert" && word != "delete" {
-                        return Err(fault(format!("{word:?} is not upsert or delete")));
-                    }
-                    row.operation = word;
-                }
-                ("recorded_at", Some(Value::Instant(at))) => {
-                    if at > self.now {
-                        return Err(fault(format!(
-                            "{at} lies in the future: a source cannot have known before now"
-                        )));
-                    }
-                    row.recorded_at = Some(at);
-                }
-                ("source", Some(Value::Text(source))) => row.source = Some(source),
-                _ => {}
-            }
+            self.set_system(planned, cells, currency, &mut row)?;
         }
         Ok(row)
+    }
+
+    /// A column of every table, where the file fills it itself.
+    fn set_system<S: AsRef<str>>(
+        &self,
+        planned: &Planned,
+        cells: &[Option<S>],
+        currency: Option<Currency>,
+        row: &mut Row,
+    ) -> Result<(), RowFault> {
+        let fault = |reason: String| RowFault {
+            column: planned.name_in_file.clone(),
+            reason,
+        };
+        match (planned.column.name, self.value(planned, cells, currency)?) {
+            ("record_key", Some(Value::Text(key))) => row.record_key = Some(key),
+            ("record_version", Some(Value::Integer(version))) => row.record_version = version,
+            ("operation", Some(Value::Text(word))) => {
+                if word != "upsert" && word != "delete" {
+                    return Err(fault(format!("{word:?} is not upsert or delete")));
+                }
+                row.operation = word;
+            }
+            ("recorded_at", Some(Value::Instant(at))) => {
+                if at > self.now {
+                    return Err(fault(format!(
+                        "{at} lies in the future: a source cannot have known before now"
+                    )));
+                }
+                row.recorded_at = Some(at);
+            }
+            ("source", Some(Value::Text(source))) => row.source = Some(source),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// A row that says no more than that a record is gone, where that is all its source told. `None` where it takes more to
@@ -198,18 +210,22 @@ impl Plan {
         let currency = self.row_currency(cells).ok().flatten();
         let read = |planned: &Planned| self.value(planned, cells, currency).ok().flatten();
         let values: Vec<Option<Value>> = self.own.iter().map(read).collect();
-        let record_key = self.natural_key(&values);
-        let is_known = record_key.is_some() || self.kind.natural_key().is_empty();
-        (is_known && self.kind.layout() == Layout::Events).then(|| Row {
+        let mut row = Row {
+            record_key: self.natural_key(&values),
             values,
-            record_key,
             record_version: 0,
             operation: "delete".to_owned(),
             occurred_at: self.now,
             recorded_at: None,
             source: self.source.clone(),
             extra: self.extra(cells),
-        })
+        };
+        for planned in &self.system {
+            self.set_system(planned, cells, currency, &mut row).ok()?;
+        }
+        row.operation = "delete".to_owned();
+        let is_known = row.record_key.is_some() || self.kind.natural_key().is_empty();
+        (is_known && self.kind.layout() == Layout::Events).then_some(row)
     }
 
     /// What only several columns together can tell.

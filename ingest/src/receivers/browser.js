@@ -16,21 +16,24 @@
   var MOST_SENT = 50;
   var LONGEST_WAIT_SECS = 300;
 
-  // A browser may refuse to keep anything: then it lasts as long as the page.
+  // A browser may refuse to keep anything, or anything more: then it lasts as long as the page.
   var memory = {};
   function read(name) {
+    if (name in memory) return memory[name];
     try {
       return localStorage.getItem('atalaya.' + name);
     } catch (refused) {
-      return name in memory ? memory[name] : null;
+      return null;
     }
   }
   function keep(name, value) {
-    memory[name] = value;
     try {
       if (value === null) localStorage.removeItem('atalaya.' + name);
       else localStorage.setItem('atalaya.' + name, value);
-    } catch (refused) { /* it is in memory */ }
+      delete memory[name];
+    } catch (refused) {
+      memory[name] = value;
+    }
   }
   function waiting() {
     try {
@@ -67,10 +70,15 @@
 
   var isSending = false;
   var waitSecs = 1;
+  var mayOutlive = true;
   var timer = 0;
+  // A time that was set stands: neither a busy page nor an impatient one changes it.
   function sendIn(secs) {
-    clearTimeout(timer);
-    timer = setTimeout(send, secs * 1000);
+    if (timer) return;
+    timer = setTimeout(function () {
+      timer = 0;
+      send();
+    }, secs * 1000);
   }
   function sendAgain(answer) {
     isSending = false;
@@ -83,9 +91,11 @@
     if (isSending || !batch.length) return;
     isSending = true;
     var body = JSON.stringify({ batch: batch, writeKey: key, sentAt: new Date().toISOString() });
-    // As plain text nobody has to ask first; kept alive, it outlives the page.
-    fetch(address, { method: 'POST', body: body, keepalive: body.length < 60000, headers: { 'content-type': 'text/plain' } })
+    // As plain text nobody has to ask first; kept alive, it outlives the page. Only so much may be kept alive at once.
+    var outlives = mayOutlive && new Blob([body]).size < 60000;
+    fetch(address, { method: 'POST', body: body, keepalive: outlives, headers: { 'content-type': 'text/plain' } })
       .then(function (answer) {
+        mayOutlive = true;
         var isRefused = answer.status >= 400 && answer.status < 500 && answer.status !== 408 && answer.status !== 429;
         if (!answer.ok && !isRefused) return sendAgain(answer);
         if (isRefused) console.error('atalaya: ' + batch.length + ' events were refused with ' + answer.status);
@@ -95,7 +105,10 @@
         isSending = false;
         waitSecs = 1;
         send();
-      }, function () { sendAgain(null); });
+      }, function () {
+        mayOutlive = false;
+        sendAgain(null);
+      });
   }
 
   function add(type, fields) {
@@ -116,7 +129,7 @@
     page: function (name, properties) { add('page', { name: name, properties: properties }); },
     track: function (name, properties) { add('track', { event: name, properties: properties }); },
     identify: function (user, traits) {
-      keep('user', String(user));
+      if (user !== undefined && user !== null && user !== '') keep('user', String(user));
       add('identify', { traits: traits });
     },
     group: function (group, traits) { add('group', { groupId: String(group), traits: traits }); },

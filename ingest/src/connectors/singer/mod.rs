@@ -36,6 +36,10 @@ const PAGE_BYTES: usize = 512 << 10;
 /// So many bytes or records are a page though no state has come.
 const MOST_BYTES: usize = 8 << 20;
 const MOST_RECORDS: usize = 20_000;
+/// What the rows and dead letters of a page may take: half of what a log takes at once.
+const MOST_WEIGHT: usize = 24 << 20;
+/// What an object takes beside its words.
+const OBJECT_BYTES: usize = 1_000;
 
 /// What a tap has to be told.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -114,6 +118,8 @@ impl Singer {
     pub(super) fn over(connection: &Connection, options: &Options, around: &Surroundings, input: Input) -> Self {
         Self {
             lines: Some(Lines::new(input)),
+            // Whoever runs it gave it a state, or none on purpose: another one is not said.
+            has_read: true,
             ..Self::new(connection, options, around)
         }
     }
@@ -279,6 +285,7 @@ impl Singer {
     async fn page(&mut self, objects: &mut Vec<Mapped>, now: DateTime<Utc>) -> Result<bool, ConnectorError> {
         let mut bytes = 0;
         let mut records = 0;
+        let mut weight = 0;
         loop {
             let Some(lines) = &mut self.lines else { return Ok(true) };
             let heard = lines.next(bytes > 0).await;
@@ -287,9 +294,15 @@ impl Singer {
                     bytes += line.len();
                     records += 1;
                     let before = self.states;
-                    objects.extend(self.hear(number, &line, now)?);
+                    if let Some(object) = self.hear(number, &line, now)? {
+                        let unfit = object.told.unfit.iter();
+                        let letters: usize = unfit.map(|unfit| unfit.row.len() + unfit.mapping.len()).sum();
+                        weight += 2 * object.payload.len() + letters + OBJECT_BYTES;
+                        objects.push(object);
+                    }
                     let is_state = self.states > before;
-                    if bytes >= MOST_BYTES || records >= MOST_RECORDS || (is_state && bytes >= PAGE_BYTES) {
+                    let is_much = bytes >= MOST_BYTES || records >= MOST_RECORDS || weight >= MOST_WEIGHT;
+                    if is_much || (is_state && bytes >= PAGE_BYTES) {
                         return Ok(false);
                     }
                 }

@@ -80,8 +80,15 @@ impl Stream {
         let record: Fields = record.into_iter().filter(|(name, _)| !own(name)).collect();
         let payload = written(&record, &[]);
         let digest = known::digest(&payload);
-        // Without a key a record is what it says.
-        let name = key.as_ref().unwrap_or(&digest);
+        let mapping = self.mapping.clone();
+        let kind = mapping.as_ref().and_then(|mapping| mapping.kind);
+        let row = mapping.as_ref().zip(kind).map(|(mapping, kind)| {
+            let row = self.row(kind, mapping, &record, is_deleted, around.zone, of.now);
+            (kind, row)
+        });
+        // Without a key a record is what its row is of, or what it says.
+        let natural = || row.as_ref().and_then(|(_, row)| row.as_ref().ok()?.record_key.as_ref());
+        let name = key.as_ref().or_else(natural).unwrap_or(&digest);
         let identity = format!("{COMPARED}{}|{name}", of.stream);
         let is_known = match self.told.get(&identity) {
             Some(told) => *told == digest,
@@ -93,38 +100,35 @@ impl Stream {
         let version = around.known.version(&identity, of.now).max(of.version);
         self.told.insert(identity.clone(), digest);
         let mut told = connectors::Told::default();
-        if let Some(mapping) = self.mapping.clone()
-            && let Some(kind) = mapping.kind
-        {
-            match self.row(kind, &mapping, &record, is_deleted, around.zone, of.now) {
-                Ok(mut row) => {
-                    row.source = Some(of.source.to_owned());
-                    row.record_key.get_or_insert_with(|| identity.clone());
-                    if row.record_version == 0 {
-                        row.record_version = version;
-                    }
-                    if is_deleted {
-                        row.operation = "delete".to_owned();
-                    }
-                    told.rows.push((kind, row));
+        match row {
+            None => {}
+            Some((kind, Ok(mut row))) => {
+                row.source = Some(of.source.to_owned());
+                row.record_key.get_or_insert_with(|| identity.clone());
+                if row.record_version == 0 {
+                    row.record_version = version;
                 }
-                Err(fault) => {
-                    let mut own = vec![
-                        ("source", Value::from(of.source)),
-                        ("record_version", version.into()),
-                        ("operation", if is_deleted { "delete" } else { "upsert" }.into()),
-                    ];
-                    // Tried again, it is the same record.
-                    if kind.natural_key().is_empty() {
-                        own.push(("record_key", identity.clone().into()));
-                    }
-                    told.unfit.push(Unfit {
-                        kind,
-                        fault,
-                        mapping: mapping.text,
-                        row: written(&record, &own),
-                    });
+                if is_deleted {
+                    row.operation = "delete".to_owned();
                 }
+                told.rows.push((kind, row));
+            }
+            Some((kind, Err(fault))) => {
+                let mut own = vec![
+                    ("source", Value::from(of.source)),
+                    ("record_version", version.into()),
+                    ("operation", if is_deleted { "delete" } else { "upsert" }.into()),
+                ];
+                // Tried again, it is the same record.
+                if kind.natural_key().is_empty() {
+                    own.push(("record_key", identity.clone().into()));
+                }
+                told.unfit.push(Unfit {
+                    kind,
+                    fault,
+                    mapping: mapping.map(|mapping| mapping.text).unwrap_or_default(),
+                    row: written(&record, &own),
+                });
             }
         }
         let object = Mapped {
@@ -156,28 +160,39 @@ impl Stream {
                 (name, Some(text_of(value)).filter(|text| !text.is_empty()))
             })
             .unzip();
-        if is_deleted {
-            // What is gone may be told by its key alone: the rest is empty, and not missing.
-            let own = kind.columns().iter().map(|column| column.name);
-            for name in mapping.origins().chain(own) {
-                if !columns.iter().any(|known| known == name) {
-                    columns.push(name.to_owned());
-                    cells.push(None);
-                }
+        let landed = self.planned(kind, mapping, &columns, zone, now).and_then(|plan| {
+            let landed = plan.land(&cells);
+            landed.map_err(|fault| Fault::of(&fault.column, fault.reason))
+        });
+        let fault = match landed {
+            Err(fault) if is_deleted => fault,
+            landed => return landed,
+        };
+        // What is gone may be told by its key alone: the rest is empty then, and not missing.
+        let own = kind.columns().iter().map(|column| column.name);
+        for name in mapping.origins().chain(own) {
+            if !columns.iter().any(|known| known == name) {
+                columns.push(name.to_owned());
+                cells.push(None);
             }
         }
-        let plan = self.plans.entry(columns).or_insert_with_key(|columns| {
+        let plan = self.planned(kind, mapping, &columns, zone, now)?;
+        plan.land_gone(&cells).ok_or(fault)
+    }
+
+    fn planned(
+        &mut self,
+        kind: Kind,
+        mapping: &Mapping,
+        columns: &[String],
+        zone: Tz,
+        now: DateTime<Utc>,
+    ) -> Result<&Plan, Fault> {
+        let plan = self.plans.entry(columns.to_vec()).or_insert_with(|| {
             let place = std::path::Path::new("the stream");
             Plan::new(place, kind, mapping, columns, zone, now).map_err(|error| error.reason())
         });
-        let plan = plan.as_ref().map_err(|reason| Fault::of("", reason))?;
-        match plan.land(&cells) {
-            Ok(row) => Ok(row),
-            Err(fault) => match plan.land_gone(&cells).filter(|_| is_deleted) {
-                Some(row) => Ok(row),
-                None => Err(Fault::of(&fault.column, fault.reason)),
-            },
-        }
+        plan.as_ref().map_err(|reason| Fault::of("", reason))
     }
 }
 

@@ -19,6 +19,7 @@ use opentelemetry_proto::tonic::{
     },
 };
 use prost::Message as _;
+use sha2::{Digest as _, Sha256};
 
 use super::series::{KIND, Room, Sampled, Series};
 use crate::{
@@ -106,7 +107,8 @@ fn parse(is_json: bool, bytes: &[u8], received: &Received<'_>) -> Result<Parsed,
                 labels.insert("otel.scope.name".to_owned(), named.name.clone().into());
             }
             // A point may have attributes that are named like its resource's, and a scope more than its name.
-            samples.apart = format!("{of_resource}{:?}", scope.scope);
+            let apart = format!("{of_resource}{:?}", scope.scope);
+            samples.apart = crate::file::hex(&Sha256::digest(apart.as_bytes()));
             for metric in &scope.metrics {
                 of_metric(metric, &labels, &mut samples)?;
             }

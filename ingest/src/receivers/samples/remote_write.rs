@@ -28,8 +28,8 @@ use crate::{
 
 /// Many times what Prometheus sends.
 const MAX_BYTES: usize = 4 << 20;
-/// What an inflated byte may take when it is read: an empty label is two of them.
-const READ_FACTOR: usize = 24;
+/// What an inflated byte may take when it is read: an empty series is two of them.
+const READ_FACTOR: usize = 48;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
@@ -116,6 +116,7 @@ fn parse(version: Version, bytes: &[u8], received: &Received<'_>) -> Result<(Par
         let series = match &told.series {
             Ok(series) => series,
             Err(fault) => {
+                room.take(1 + told.samples.len(), fault.reason.len())?;
                 let samples = format!("{:?} {:?}", told.samples, told.histograms);
                 events.push((events.len() as i64 + 1, samples, Err(fault.clone())));
                 continue;
