@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use atalaya_ingest::{Connection, IngestError, Pause, RealPause, Receivers, Sources, SyncReport, sync};
+use atalaya_ingest::{Connection, IngestError, Pause, RealPause, Receivers, SOURCES_FILE, Sources, SyncReport, sync};
 use atalaya_metrics::Evaluator;
 use atalaya_model::{Clock, ManualClock, SystemClock};
 use atalaya_store::{Home, Intake, OwnerLock};
@@ -105,6 +105,27 @@ impl Context {
     /// The sources that may push events, where the home names any.
     pub(crate) fn sources(&self, home: &Home) -> anyhow::Result<Option<Sources>> {
         Ok(Sources::load(home.dir(), |name| std::env::var(name).ok())?)
+    }
+
+    /// The sources of a home that must name some.
+    pub(crate) fn named_sources(&self, home: &Home) -> anyhow::Result<Sources> {
+        self.sources(home)?.ok_or_else(|| {
+            let file = home.dir().join(SOURCES_FILE);
+            anyhow::anyhow!("{} is missing: it names the connections", file.display())
+        })
+    }
+
+    /// What is told where a connection is asked for that is not there.
+    pub(crate) fn no_connection(home: &Home, sources: &Sources, name: Option<&str>) -> anyhow::Error {
+        let file = home.dir().join(SOURCES_FILE);
+        let known: Vec<&str> = sources.connections().iter().map(|known| known.name.as_str()).collect();
+        let known = if known.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are: {}", known.join(", "))
+        };
+        let asked = name.map_or_else(|| "no connection".to_owned(), |name| format!("no connection {name:?}"));
+        anyhow::anyhow!("{}: {asked}; {known}", file.display())
     }
 
     /// Opens the log of a home, with what an earlier process left in it.

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, path::Path};
 use atalaya_model::Kind;
 use serde::Deserialize;
 
-use crate::{IngestError, convert::Reading, format::Format};
+use crate::{IngestError, convert::Reading, format::Format, plan::settable};
 
 /// A mapping file: how a foreign layout becomes a record kind. Documented in `docs/import.md`.
 #[derive(Debug, Clone, Default)]
@@ -118,6 +118,25 @@ impl Mapping {
 }
 
 impl Mapping {
+    /// Whether the kind has all columns that are mapped.
+    pub(crate) fn check(&self, kind: Kind) -> Result<(), IngestError> {
+        let settable = settable();
+        let known: Vec<&str> = kind
+            .columns()
+            .iter()
+            .copied()
+            .chain(settable)
+            .map(|column| column.name)
+            .collect();
+        match self.columns.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(stray) => Err(IngestError::BadMapping {
+                place: format!("columns.{stray}"),
+                reason: format!("{kind} has no such column; it has {}", known.join(", ")),
+            }),
+        }
+    }
+
     /// Columns of a file that are taken for those of the kind.
     pub(crate) fn origins(&self) -> impl Iterator<Item = &str> {
         self.columns.values().filter_map(|column| match &column.origin {

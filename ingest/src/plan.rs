@@ -45,8 +45,16 @@ pub(crate) struct Plan {
     leftover: Vec<(usize, String)>,
 }
 
-/// System columns that a file may fill itself.
+/// Their names.
 const FILE_MAY_SET: [&str; 5] = ["record_key", "record_version", "operation", "recorded_at", "source"];
+
+/// System columns that a file may fill itself.
+pub(crate) fn settable() -> impl Iterator<Item = Column> {
+    SYSTEM_COLUMNS
+        .iter()
+        .filter(|column| FILE_MAY_SET.contains(&column.name))
+        .copied()
+}
 
 /// The name under which a file may give a column in its larger unit: `amount` for `amount_minor`.
 fn larger_unit_name(column: &Column) -> Option<String> {
@@ -69,23 +77,8 @@ impl Plan {
         zone: Tz,
         now: DateTime<Utc>,
     ) -> Result<Self, IngestError> {
-        let settable: Vec<Column> = SYSTEM_COLUMNS
-            .iter()
-            .filter(|column| FILE_MAY_SET.contains(&column.name))
-            .copied()
-            .collect();
-        let known: Vec<&str> = kind
-            .columns()
-            .iter()
-            .chain(&settable)
-            .map(|column| column.name)
-            .collect();
-        if let Some(stray) = mapping.columns.keys().find(|name| !known.contains(&name.as_str())) {
-            return Err(IngestError::BadMapping {
-                place: format!("columns.{stray}"),
-                reason: format!("{kind} has no such column; it has {}", known.join(", ")),
-            });
-        }
+        mapping.check(kind)?;
+        let settable: Vec<Column> = settable().collect();
         let mut used = vec![false; columns.len()];
         let mut plan =
             |column: &Column| planned(path, kind, column, mapping.columns.get(column.name), columns, &mut used);

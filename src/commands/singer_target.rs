@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use atalaya_ingest::{Pause, RealPause, SOURCES_FILE, take};
+use atalaya_ingest::{Pause, RealPause, take};
 use clap::Args;
 
 use crate::{console::Console, context::Context};
@@ -16,13 +16,9 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
     let home = context.home()?;
-    let file = home.dir().join(SOURCES_FILE);
-    let sources = context
-        .sources(&home)?
-        .ok_or_else(|| anyhow::anyhow!("{} is missing: it names the connections", file.display()))?;
+    let sources = context.named_sources(&home)?;
     let connection = sources.connections().iter().find(|known| known.name == arguments.name);
-    let connection =
-        connection.ok_or_else(|| anyhow::anyhow!("{}: there is no connection {:?}", file.display(), arguments.name))?;
+    let connection = connection.ok_or_else(|| Context::no_connection(&home, &sources, Some(&arguments.name)))?;
     let intake = context.intake(&home, Some(&sources)).await?;
     let _turn = context.sync_turn(&connection.name).await;
     let attached = intake.attach(&home);

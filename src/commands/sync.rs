@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use atalaya_ingest::{Connection, Pause, RealPause, SOURCES_FILE, check};
+use atalaya_ingest::{Connection, Pause, RealPause, check};
 use clap::Args;
 
 use crate::{console::Console, context::Context};
@@ -20,20 +20,11 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
     let home = context.home()?;
-    let file = home.dir().join(SOURCES_FILE);
-    let sources = context
-        .sources(&home)?
-        .ok_or_else(|| anyhow::anyhow!("{} is missing: it names the connections", file.display()))?;
+    let sources = context.named_sources(&home)?;
     let wanted = |connection: &&Connection| arguments.name.as_ref().is_none_or(|name| *name == connection.name);
     let chosen: Vec<&Connection> = sources.connections().iter().filter(wanted).collect();
     if chosen.is_empty() {
-        let known: Vec<&str> = sources.connections().iter().map(|known| known.name.as_str()).collect();
-        let known = if known.is_empty() {
-            "there is none".to_owned()
-        } else {
-            format!("there are: {}", known.join(", "))
-        };
-        anyhow::bail!("{}: no such connection; {known}", file.display());
+        return Err(Context::no_connection(&home, &sources, arguments.name.as_deref()));
     }
     let intake = context.intake(&home, Some(&sources)).await?;
     let attached = intake.attach(&home);

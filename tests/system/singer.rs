@@ -208,7 +208,9 @@ async fn a_state_is_never_ahead_of_its_records_wherever_it_is_killed() {
 async fn what_a_tap_said_before_it_failed_counts_and_it_goes_on_from_there() {
     // Says what it is asked for behind its state, and fails the first time.
     let tap = r#"
-        if [ "$1" = "--state" ]; then grep -q '"id":3' "$2" && tail -n +6 lines.jsonl; exit 0; fi
+        if grep -qs '"id":5' "$2"; then exit 0; fi
+        if grep -qs '"id":4' "$2"; then tail -n 4 lines.jsonl; exit 3; fi
+        if [ "$1" = "--state" ]; then grep -q '"id":3' "$2" && tail -n +6 lines.jsonl | head -n 4; exit 0; fi
         head -n 5 lines.jsonl; echo 'out of patience' >&2; exit 3
     "#;
     let connections = "[[connection]]\nname = 'till'\nvendor = 'singer'\n[connection.singer]\ncommand = ['sh', 'tap.sh']\nstreams = { orders = 'orders.toml' }\n";
@@ -223,6 +225,11 @@ async fn what_a_tap_said_before_it_failed_counts_and_it_goes_on_from_there() {
         order(1, "3"),
         order(2, "5"),
         state(4),
+        // All of it known, and behind it a state.
+        schema("orders"),
+        order(2, "5"),
+        order(1, "3"),
+        state(5),
     ];
     let home = home(
         connections,
@@ -261,6 +268,20 @@ async fn what_a_tap_said_before_it_failed_counts_and_it_goes_on_from_there() {
         "csv",
     ]);
     assert_eq!(counted, "amount_minor\n300\n500\n");
+    // A state counts though nothing before it was new, and the tap failed behind it.
+    assert_eq!(home.run(&["sync", "till"]).code, Some(2));
+    assert_eq!(home.run(&["sync", "till"]).code, Some(0));
+
+    // A mapping that fits no record is told before any is buried.
+    std::fs::write(
+        home.path().join("orders.toml"),
+        ORDERS.replace("customer_id", "customer"),
+    )
+    .unwrap();
+    let wrong = home.run(&["sync", "till"]);
+    assert_eq!(wrong.code, Some(2));
+    let told = "connection \"till\": singer.streams: orders: orders.toml: columns.customer: orders has no such column";
+    assert!(wrong.err.contains(told), "{}", wrong.err);
 }
 
 /// The folder of the fetched taps, or `None` after saying that the test is skipped.

@@ -252,8 +252,8 @@ impl Api {
             reason,
             retry_after_secs,
         };
-        // The error's own text would name the whole address. What is not reached now is tried again at the next turn.
-        let broken = |error: reqwest::Error| Failure::Final(later(error.without_url().to_string(), 5));
+        // What is not reached now is tried again at the next turn.
+        let broken = |error: reqwest::Error| Failure::Final(later(cause(error), 5));
         let url = format!("{}{}", self.base_url, question.path);
         let request = match question.body {
             Some(body) => self.client.post(url).json(body),
@@ -374,6 +374,15 @@ impl Api {
         }
         told.chars().take(200).collect()
     }
+}
+
+/// What the network says. The error's own text would name the whole address, and its cause is what helps.
+pub(crate) fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+    causes
+        .last()
+        .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 /// Why there was no answer.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     ConnectorError,
-    http::retry_after_secs,
+    http::{cause, retry_after_secs},
     json::{integer, text},
 };
 use crate::file::hex;
@@ -147,7 +147,7 @@ impl Access {
         let later = |error: reqwest::Error| ConnectorError::Later {
             vendor: self.vendor,
             asked: asked(),
-            reason: error.without_url().to_string(),
+            reason: cause(error),
             retry_after_secs: 5,
         };
         let response = http.post(&self.token_url).form(&form).send().await.map_err(later)?;

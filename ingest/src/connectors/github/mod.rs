@@ -62,7 +62,7 @@ impl Options {
             Some(name) => Err(format!("{name:?} is not like \"owner/name\"")),
             None if names.is_empty() => Err("names none".to_owned()),
             None if (1..names.len()).any(|at| names[..at].contains(&names[at])) => {
-                Err("names one of them twice".to_owned())
+                Err("names a repository twice; GitHub's names are the same in either case".to_owned())
             }
             None => Ok(()),
         }
@@ -145,7 +145,7 @@ impl Github {
         })
     }
 
-    /// The repository behind another one, and its first stream.
+    /// The beginning of a stream; none where there is no repository.
     fn place(&self, repository: Option<&String>, stream: Stream) -> Option<Place> {
         Some(Place {
             repository: repository?.clone(),

@@ -6,11 +6,7 @@ mod lines;
 mod message;
 mod record;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{collections::BTreeMap, path::PathBuf, process::Stdio};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -64,9 +60,8 @@ impl Options {
             let wrong = |reason: String| ("singer.streams", format!("{stream}: {file}: {reason}"));
             let text = read(file).map_err(|reason| wrong(format!("cannot be read: {reason}")))?;
             let mapping = Mapping::parse(file, &text).map_err(|error| wrong(error.reason()))?;
-            if mapping.kind.is_none() {
-                return Err(wrong("names no kind".to_owned()));
-            }
+            let kind = mapping.kind.ok_or_else(|| wrong("names no kind".to_owned()))?;
+            mapping.check(kind).map_err(|error| wrong(error.to_string()))?;
             self.mappings.insert(stream.clone(), mapping);
         }
         Ok(())
@@ -140,7 +135,7 @@ impl Singer {
             atalaya_store::write_privately(&path, state.to_string().as_bytes())?;
             command.arg("--state").arg(path);
         }
-        let log = self.log()?;
+        let log = self.log();
         atalaya_store::write_privately(&log, b"")?;
         let log = std::fs::OpenOptions::new().append(true).open(&log);
         let log = log.map_err(|error| self.refused(error))?;
@@ -161,11 +156,11 @@ impl Singer {
         Ok(())
     }
 
-    fn log(&self) -> Result<PathBuf, ConnectorError> {
-        Ok(self.dir.join(format!("{}.log", self.name)))
+    fn log(&self) -> PathBuf {
+        self.dir.join(format!("{}.log", self.name))
     }
 
-    /// A tap that ended badly may have said anything before: nothing behind its last state counts.
+    /// How the tap ended. What it said before it ended badly stands.
     async fn ended(&mut self) -> Result<(), ConnectorError> {
         let Some(mut child) = self.child.take() else {
             return Ok(());
@@ -174,10 +169,10 @@ impl Singer {
         if status.success() {
             return Ok(());
         }
-        let log = self.log()?;
+        let log = self.log();
         Err(self.refused(format!(
             "it ended with {status}; what it said stands in {}",
-            Path::display(&log)
+            log.display()
         )))
     }
 
@@ -234,17 +229,16 @@ impl Connector for Singer {
         let Some(lines) = &mut self.lines else {
             return Err(self.refused("it has no output"));
         };
-        match lines.next(false).await.map_err(|error| self.refused(error))? {
-            Heard::Line(number, line) => self.hear(number, &line, now)?,
+        let heard = lines.next(false).await;
+        match heard.map_err(|error| self.refused(error))? {
+            Heard::Line(number, line) => drop(self.hear(number, &line, now)?),
             Heard::Silence | Heard::End => {
                 self.ended().await?;
-                None
+                return Err(self.refused("it ended and said nothing"));
             }
-        };
-        Ok(format!(
-            "singer's {} speaks",
-            self.options.command.first().map_or("tap", String::as_str)
-        ))
+        }
+        let program = self.options.command.first().map_or("tap", String::as_str);
+        Ok(format!("singer's {program} speaks"))
     }
 
     fn moves_with_every_page(&self) -> bool {
@@ -266,11 +260,12 @@ impl Connector for Singer {
         }
         self.streams.values_mut().for_each(Stream::begin_page);
         let mut objects = Vec::new();
+        let states = self.states;
         // Records behind the last state of a page come again when the next page is lost; they are known by their keys.
         let is_last = match self.page(&mut objects, now).await {
             Ok(is_last) => is_last,
-            Err(error) if objects.is_empty() => return Err(error),
-            // What was heard before counts, its states too.
+            Err(error) if objects.is_empty() && self.states == states => return Err(error),
+            // What was heard before counts; a state does too where all records before it were known.
             Err(error) => {
                 self.failed = Some(error);
                 false
