@@ -14,6 +14,7 @@ mod receivers;
 mod replay;
 mod rows;
 mod sources;
+mod stored;
 
 pub use connectors::{Connection, ConnectorError, Pause, RealPause, SyncReport, check, sync, take};
 pub use error::IngestError;

@@ -2,16 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use arrow::{
-    array::{Array, AsArray},
-    datatypes::Int64Type,
-};
 use atalaya_model::Kind;
 use atalaya_store::{Home, Snapshot, StoreError};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::file::hex;
+use crate::{file::hex, stored};
 
 /// Objects of a source as they were told last.
 #[derive(Debug, Default)]
@@ -45,38 +41,22 @@ impl Known {
         };
         let mut newest: HashMap<String, Last> = HashMap::new();
         for file in &table.files {
-            for batch in file.batches(Some(&["source", "record_key", "arrival_seq"]))? {
-                let batch = batch?;
-                let text = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
-                let seqs = batch
-                    .column_by_name("arrival_seq")
-                    .and_then(|column| column.as_primitive_opt::<Int64Type>());
-                let (Some(sources), Some(keys), Some(seqs)) = (text("source"), text("record_key"), seqs) else {
-                    return Err(StoreError::Damaged {
-                        path: file.path.clone(),
-                        reason: "it lacks source, record_key or arrival_seq".to_owned(),
-                    });
+            stored::each(file, "record_key", "arrival_seq", |of, key, seq| {
+                let mut parts = key.rsplitn(3, '|');
+                let parts = (parts.next(), parts.next(), parts.next());
+                let (Some(version), Some(digest), Some(identity)) = parts else {
+                    return;
                 };
-                for row in 0..batch.num_rows() {
-                    if !sources.is_valid(row) || sources.value(row) != source || !keys.value(row).starts_with(prefix) {
-                        continue;
-                    }
-                    let mut parts = keys.value(row).rsplitn(3, '|');
-                    let (Some(version), Some(digest), Some(identity)) = (parts.next(), parts.next(), parts.next())
-                    else {
-                        continue;
-                    };
+                let is_newer = newest.get(identity).is_none_or(|known| known.seq < seq);
+                if of == source && key.starts_with(prefix) && is_newer {
                     let last = Last {
                         digest: digest.to_owned(),
                         version: version.parse().unwrap_or_default(),
-                        seq: seqs.value(row),
+                        seq,
                     };
-                    let is_newer = newest.get(identity).is_none_or(|known| known.seq < last.seq);
-                    if is_newer {
-                        newest.insert(identity.to_owned(), last);
-                    }
+                    newest.insert(identity.to_owned(), last);
                 }
-            }
+            })?;
         }
         Ok(Self(newest.into_iter().collect()))
     }

@@ -1,12 +1,10 @@
 //! How far a source was read: a row of its own, logged in one frame with what was read.
 
-use arrow::{
-    array::{Array, AsArray},
-    datatypes::Int64Type,
-};
 use atalaya_model::Kind;
 use atalaya_store::{Home, Part, Row, Snapshot, StoreError, Value};
 use chrono::{DateTime, Utc};
+
+use crate::stored;
 
 /// The newest position of a source, or `None` when it was never read.
 pub(super) async fn newest(home: &Home, source: &str) -> Result<Option<String>, StoreError> {
@@ -16,30 +14,11 @@ pub(super) async fn newest(home: &Home, source: &str) -> Result<Option<String>, 
     };
     let mut newest: Option<(i64, String)> = None;
     for file in &table.files {
-        for batch in file.batches(Some(&["source", "position", "arrival_seq"]))? {
-            let batch = batch?;
-            let text = |name: &str| {
-                batch
-                    .column_by_name(name)
-                    .and_then(|column| column.as_string_opt::<i32>())
-            };
-            let seqs = batch
-                .column_by_name("arrival_seq")
-                .and_then(|column| column.as_primitive_opt::<Int64Type>());
-            let (Some(sources), Some(positions), Some(seqs)) = (text("source"), text("position"), seqs) else {
-                return Err(StoreError::Damaged {
-                    path: file.path.clone(),
-                    reason: "it lacks source, position or arrival_seq".to_owned(),
-                });
-            };
-            for row in 0..batch.num_rows() {
-                let seq = seqs.value(row);
-                let is_newer = newest.as_ref().is_none_or(|(known, _)| *known < seq);
-                if sources.is_valid(row) && sources.value(row) == source && is_newer {
-                    newest = Some((seq, positions.value(row).to_owned()));
-                }
+        stored::each(file, "position", "arrival_seq", |of, position, seq| {
+            if of == source && newest.as_ref().is_none_or(|(known, _)| *known < seq) {
+                newest = Some((seq, position.to_owned()));
             }
-        }
+        })?;
     }
     Ok(newest.map(|(_, position)| position))
 }
