@@ -58,18 +58,45 @@ impl LedgerRow {
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "one row, whole")]
-pub(crate) async fn append(
+/// What a row says, before it has its place in the chain.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) incident_id: i64,
+    pub(crate) intent_id: Option<i64>,
+    pub(crate) event: &'a str,
+    pub(crate) route: &'a str,
+    pub(crate) request: &'a str,
+    pub(crate) status: Option<u16>,
+    pub(crate) answer: &'a str,
+    pub(crate) latency_ms: Option<i64>,
+}
+
+/// Books something that happened to an incident itself.
+pub(crate) async fn append_event(
     connection: &mut SqliteConnection,
     at: DateTime<Utc>,
     incident_id: i64,
-    intent_id: Option<i64>,
     event: &str,
-    route: &str,
-    request: &str,
-    status: Option<u16>,
-    answer: &str,
-    latency_ms: Option<i64>,
+    words: &str,
+) -> Result<(), AlertError> {
+    let entry = Entry {
+        incident_id,
+        intent_id: None,
+        event,
+        route: "",
+        request: words,
+        status: None,
+        answer: "",
+        latency_ms: None,
+    };
+    append(connection, at, &entry).await
+}
+
+/// Books a row behind the last one.
+pub(crate) async fn append(
+    connection: &mut SqliteConnection,
+    at: DateTime<Utc>,
+    entry: &Entry<'_>,
 ) -> Result<(), AlertError> {
     let last = sqlx::query("SELECT sequence, hash FROM ledger ORDER BY sequence DESC LIMIT 1")
         .fetch_optional(&mut *connection)
@@ -81,14 +108,14 @@ pub(crate) async fn append(
     let mut row = LedgerRow {
         sequence,
         at: instant(at.timestamp_millis()),
-        incident_id,
-        intent_id,
-        event: event.to_owned(),
-        route: route.to_owned(),
-        request: request.to_owned(),
-        status: status.map(i64::from),
-        answer: answer.to_owned(),
-        latency_ms,
+        incident_id: entry.incident_id,
+        intent_id: entry.intent_id,
+        event: entry.event.to_owned(),
+        route: entry.route.to_owned(),
+        request: entry.request.to_owned(),
+        status: entry.status.map(i64::from),
+        answer: entry.answer.to_owned(),
+        latency_ms: entry.latency_ms,
         previous_hash,
         hash: String::new(),
     };

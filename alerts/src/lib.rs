@@ -5,20 +5,26 @@
 #![deny(missing_docs)]
 
 mod control;
+mod decide;
 mod error;
-mod evaluate;
+mod judge;
 mod ledger;
+mod limit;
 mod message;
 mod notify;
+mod observe;
 mod rule;
 mod runner;
 mod sender;
+mod standing;
 
-pub use control::{Control, Incident, Intent, RuleState};
+pub use control::{Control, Incident, IncidentKind, Intent, Look, Silence, TimelineEntry};
 pub use error::AlertError;
-pub use evaluate::{Verdict, evaluate};
+pub use judge::{Condition, Judgement, Side};
 pub use ledger::LedgerRow;
-pub use notify::{Answer, Class, Route, Routes};
-pub use rule::{Rule, rules};
+pub use limit::{Limit, show};
+pub use notify::{Answer, Class as AnswerClass, Route, Routes};
+pub use rule::{Class, Group, Rule, RuleSet, Severity, Watch, WhenGone, shipped};
 pub use runner::{Runner, TickReport};
 pub use sender::Sender;
+pub use standing::{Change, Phase, Standing, Timing};

@@ -5,8 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     AlertError, Control,
-    control::Intent,
-    notify::{self, Answer, Class, Route, Routes},
+    control::{Intent, Outcome},
+    notify::{self, Address, Answer, Class, Routes},
 };
 
 /// Seconds to wait after the n-th failure without a word from the vendor.
@@ -70,19 +70,31 @@ impl Sender {
     /// One attempt; returns when the next may follow, or `None` when the intent has ended.
     async fn attempt(&self, intent: &Intent) -> Result<Option<DateTime<Utc>>, AlertError> {
         let started = self.clock.now();
-        let Some((url, secret)) = self.routes.address(intent.route) else {
+        let Some(address) = self.routes.address(intent.route) else {
             let again = started + TimeDelta::seconds(60);
             let reason = format!("{} has no address yet", intent.route.name());
-            self.control
-                .book(intent, "pending", &reason, again, false, None, "", None, started)
-                .await?;
+            let outcome = Outcome {
+                state: "pending",
+                reason: &reason,
+                not_before: again,
+                is_attempt: false,
+                status: None,
+                answer: "",
+                latency_ms: None,
+            };
+            self.control.book(intent, &outcome, started).await?;
             return Ok(Some(again));
         };
         let mut body: serde_json::Value = serde_json::from_str(&intent.body)?;
-        if let (Route::Pagerduty, Some(secret)) = (intent.route, secret) {
-            body["routing_key"] = secret.into();
-        }
-        let answer = self.post(url.clone(), &body).await;
+        let answer = match address {
+            Address::Mail(mailbox) => mailbox.send(&body, started).await,
+            Address::Http(url, secret) => {
+                if let Some(secret) = secret {
+                    body["routing_key"] = secret.into();
+                }
+                self.post(url.clone(), &body).await
+            }
+        };
         let now = self.clock.now();
         let latency_ms = Some((now - started).num_milliseconds());
         let (class, status, text) = match answer {
@@ -101,23 +113,18 @@ impl Sender {
                 reason,
             ),
         };
-        match class {
-            Class::Delivered => {
-                self.control
-                    .book(intent, "delivered", "", now, true, status, &text, latency_ms, now)
-                    .await?;
-                Ok(None)
-            }
+        let (state, reason, again) = match class {
+            Class::Delivered => ("delivered", String::new(), None),
             Class::Retry { after_secs, reason } => {
                 let failures = usize::try_from(intent.attempts)
                     .unwrap_or(0)
                     .min(BACKOFF_SECS.len() - 1);
                 let wait = after_secs.unwrap_or(BACKOFF_SECS[failures]).min(LONGEST_WAIT_SECS);
-                let again = now + TimeDelta::seconds(i64::try_from(wait).unwrap_or(60));
-                self.control
-                    .book(intent, "pending", &reason, again, true, status, &text, latency_ms, now)
-                    .await?;
-                Ok(Some(again))
+                (
+                    "pending",
+                    reason,
+                    Some(now + TimeDelta::seconds(i64::try_from(wait).unwrap_or(60))),
+                )
             }
             Class::Permanent { reason } => {
                 tracing::error!(
@@ -126,12 +133,20 @@ impl Sender {
                     intent.action,
                     intent.incident_id
                 );
-                self.control
-                    .book(intent, "dead", &reason, now, true, status, &text, latency_ms, now)
-                    .await?;
-                Ok(None)
+                ("dead", reason, None)
             }
-        }
+        };
+        let outcome = Outcome {
+            state,
+            reason: &reason,
+            not_before: again.unwrap_or(now),
+            is_attempt: true,
+            status,
+            answer: &text,
+            latency_ms,
+        };
+        self.control.book(intent, &outcome, now).await?;
+        Ok(again)
     }
 
     async fn post(&self, url: url::Url, body: &serde_json::Value) -> Result<Answer, String> {

@@ -3,15 +3,12 @@ use std::{
     sync::Arc,
 };
 
-use arrow::{
-    array::{Array, AsArray},
-    datatypes::{Date32Type, TimestampMicrosecondType},
-};
+use arrow::{array::AsArray, datatypes::Date32Type};
 use atalaya_catalog::Catalog;
 use atalaya_engine::{EngineError, EngineSession};
 use atalaya_model::{
     BoxFuture, Clock, Grain, Kind, KnownBy, MetricReadError, MetricReader, MetricSpec, Period, Proof, ProofState,
-    Series, SeriesQuery, WeekStart, calendar,
+    Readings, Series, SeriesQuery, WeekStart, calendar,
 };
 use atalaya_store::{Home, Snapshot, table_schema};
 use chrono::{DateTime, Days, NaiveDate, Utc};
@@ -20,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     EvaluationPlan, MetricsError, POLICY_FILE, Policy, ProofKey, Proofs, Rows, Scope, View,
     cache::{Cache, Question},
+    freshness::fresh_at,
     known_view_name,
     operator::{self, Runs},
     series_from_rows,
@@ -429,6 +427,22 @@ impl MetricReader for Evaluator {
             Ok(series)
         })
     }
+
+    fn readings<'a>(
+        &'a self,
+        signal: &'a str,
+        at: Option<DateTime<Utc>>,
+    ) -> BoxFuture<'a, Result<Readings, MetricReadError>> {
+        Box::pin(async move {
+            let snapshot = self
+                .cache
+                .snapshot(&self.home)
+                .await
+                .map_err(|error| MetricReadError::Unavailable(error.to_string()))?;
+            let readings = self.readings_on(signal, at, &snapshot).await;
+            readings.map_err(|error| MetricReadError::from(&error))
+        })
+    }
 }
 
 /// What verification compares: present knowledge, undivided by month, quarter and year and the last five weeks by day, and a
@@ -480,19 +494,4 @@ fn read_violations(id: &str, batches: &[arrow::array::RecordBatch]) -> Vec<Strin
         }
     }
     found
-}
-
-async fn fresh_at(session: &EngineSession, plan: &EvaluationPlan) -> Result<Option<DateTime<Utc>>, EngineError> {
-    let mut newest = None;
-    for kind in &plan.kinds {
-        let (_, batches) = session
-            .query(&format!("SELECT MAX(landed_at) FROM raw_{}", kind.name()))
-            .await?;
-        let at = batches.iter().find_map(|batch| {
-            let column = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>()?;
-            (batch.num_rows() > 0 && column.is_valid(0)).then(|| DateTime::from_timestamp_micros(column.value(0)))?
-        });
-        newest = newest.max(at);
-    }
-    Ok(newest)
 }

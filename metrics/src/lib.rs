@@ -8,11 +8,13 @@ mod constants;
 mod error;
 mod evaluator;
 mod explain;
+mod freshness;
 mod lifetimes;
 mod operator;
 mod plan;
 mod policy;
 mod proofs;
+mod readings;
 mod records;
 mod series;
 mod survival;
@@ -30,6 +32,7 @@ pub use policy::{
     CancelCountsUntil, DiscountDuration, FullDiscount, FxMode, POLICY_FILE, Policy, Recognition, StartCountsFrom,
 };
 pub use proofs::{ProofKey, Proofs, Verdict};
+pub use readings::{read_readings, readings_select};
 pub use records::{known_columns, known_view, known_view_name};
 pub use series::{Rows, series_from_rows};
 pub use survival::{

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use atalaya_catalog::{Catalog, Definition};
-use atalaya_model::{CURRENCIES, HomeSettings, Kind, KnownBy, Period, SeriesQuery, Unit, calendar};
+use atalaya_model::{CURRENCIES, Grain, HomeSettings, Kind, KnownBy, Period, SeriesQuery, Unit, calendar};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use crate::{Cell, ConstantTable, MetricsError, Policy, known_view, known_view_name};
@@ -42,7 +42,7 @@ pub struct Scope<'a> {
 impl Scope<'_> {
     /// Whether a definition's rows are the same for all questions of the present: it reads neither calendar nor dimensions.
     fn is_shareable(&self, catalog: &Catalog, definition: &Definition) -> bool {
-        const CALENDAR: [&str; 4] = ["periods", "boundaries", "days", "rate_days"];
+        const CALENDAR: [&str; 5] = ["periods", "boundaries", "days", "rate_days", "moments"];
         self.is_present
             && self.vintages.is_empty()
             && definition.spec.unit == Unit::Rows
@@ -185,7 +185,12 @@ impl EvaluationPlan {
             .iter()
             .map(|kind| View {
                 name: known_view_name(*kind),
-                sql: known_view(*kind, known_at(*kind), known_by),
+                sql: known_view(
+                    *kind,
+                    known_at(*kind),
+                    known_by,
+                    samples_since(*kind, catalog, ids, now),
+                ),
                 materialise: false,
                 shared_as: None,
                 reads: Vec::new(),
@@ -236,6 +241,50 @@ impl EvaluationPlan {
             periods: periods.to_vec(),
             now,
         })
+    }
+}
+
+/// From when on samples must be read: signals that look back on minutes need not open the files of years. The time of a
+/// sample is part of what it is known by, so no later version of it can lie elsewhere.
+fn samples_since(kind: Kind, catalog: &Catalog, ids: &[&str], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if kind != Kind::HostMetrics {
+        return None;
+    }
+    let view = known_view_name(kind);
+    let mut longest = 0;
+    for definition in catalog.in_order(ids) {
+        if definition.depends_on.contains(&view) {
+            longest = longest.max(definition.horizon_minutes?);
+        }
+    }
+    now.checked_sub_signed(TimeDelta::minutes(i64::from(longest)))
+}
+
+/// The moment of a signal: one row.
+fn moments(settings: &HomeSettings, zone: chrono_tz::Tz, now: DateTime<Utc>) -> ConstantTable {
+    let period = |grain: Grain, day: NaiveDate| calendar::period_of(zone, settings.week_start, grain, day);
+    let today = calendar::day_of(zone, now);
+    let start = |grain: Grain| Cell::Instant(period(grain, today).starts_at);
+    let last_start =
+        |grain: Grain| Cell::Instant(period(grain, period(grain, today).start_on - Days::new(1)).starts_at);
+    ConstantTable {
+        name: "moments",
+        columns: vec![
+            ("now_at", "TIMESTAMPTZ"),
+            ("today_on", "DATE"),
+            ("day_starts_at", "TIMESTAMPTZ"),
+            ("month_starts_at", "TIMESTAMPTZ"),
+            ("last_month_starts_at", "TIMESTAMPTZ"),
+            ("last_quarter_starts_at", "TIMESTAMPTZ"),
+        ],
+        rows: vec![vec![
+            Cell::Instant(now),
+            Cell::Date(today),
+            start(Grain::Day),
+            start(Grain::Month),
+            last_start(Grain::Month),
+            last_start(Grain::Quarter),
+        ]],
     }
 }
 
@@ -383,6 +432,7 @@ fn constants(
             ],
             rows: day_rows,
         },
+        moments(settings, zone, now),
         ConstantTable {
             name: "rate_days",
             columns: vec![("rate_on", "DATE")],

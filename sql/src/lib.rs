@@ -6,6 +6,7 @@ mod export;
 mod report;
 mod setup;
 mod verify;
+mod verify_signals;
 mod worker;
 
 pub use error::SqlError;

@@ -5,7 +5,11 @@ use atalaya_model::{Grain, Kind, KnownBy, MetricSpec, Period, calendar};
 use atalaya_store::{ByteFault, Snapshot, check_bytes};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use crate::{Request, SqlError, Worker, setup, worker_setup};
+use crate::{
+    Request, SqlError, Worker, setup,
+    verify_signals::{keep_verdicts, verify_signals},
+    worker_setup,
+};
 
 /// What a verification found.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +20,8 @@ pub struct Verification {
     pub files: usize,
     /// Metrics that were compared.
     pub metrics: usize,
+    /// Signals that were compared.
+    pub signals: usize,
     /// Cells that were compared.
     pub cells: usize,
     /// Differences, one line each: metric, period, dimensions, both values.
@@ -79,6 +85,13 @@ pub async fn verify(
             by_metric.entry(metric).or_default().push(line);
         }
     }
+    let (cells, of_signals) = verify_signals(evaluator, &worker, snapshot, as_of).await?;
+    found.cells += cells;
+    found.signals = evaluator.catalog().signals().count();
+    if as_of.is_none() {
+        keep_verdicts(evaluator, snapshot, &of_signals)?;
+    }
+    found.differences.extend(of_signals.into_values().flatten());
     on_metric("witness", rounds.len(), rounds.len() + 1);
     if let Some(months) = rounds
         .iter()

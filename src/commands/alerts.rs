@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-use atalaya_alerts::{Control, Routes, Runner, Sender};
+use atalaya_alerts::{Control, Limit, Routes, RuleSet, Runner, Sender, Silence};
 use atalaya_model::{Clock, Language};
-use atalaya_store::Snapshot;
+use atalaya_store::{Home, Snapshot};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use tokio::sync::watch;
 
@@ -28,6 +29,68 @@ enum Action {
     },
     /// Where every rule stands, and which incidents there were.
     Status {
+        /// How the list is printed.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// What happened to an incident, in order.
+    Incident {
+        /// Its number.
+        id: i64,
+    },
+    /// Takes an incident: whoever would be told next need not be.
+    Ack {
+        /// Its number.
+        id: i64,
+        /// Who takes it.
+        #[arg(long)]
+        by: String,
+        /// What is known already.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Writes something into an incident's timeline.
+    Note {
+        /// Its number.
+        id: i64,
+        /// What is to be written.
+        text: String,
+        /// Who writes it.
+        #[arg(long)]
+        by: String,
+    },
+    /// Tells nobody of a rule, or of one thing under it, for a while. It is watched all the same, and what still fires
+    /// afterwards is told then.
+    Silence {
+        /// The rule; `*` for all.
+        rule: String,
+        /// The thing: a host, a ticket; `*` for all.
+        #[arg(long, default_value = "*")]
+        entity: String,
+        /// How long: `30 min`, `2 h`, `7 d`.
+        #[arg(long = "for")]
+        lasting: String,
+        /// When it begins, for maintenance that is planned; now when absent.
+        #[arg(long)]
+        from: Option<DateTime<Utc>>,
+        /// Who asks for it.
+        #[arg(long)]
+        by: String,
+        /// Why.
+        #[arg(long)]
+        why: String,
+    },
+    /// Silences that have not ended; `--end` ends one.
+    Silences {
+        /// The number of the one to end.
+        #[arg(long)]
+        end: Option<i64>,
+        /// How the list is printed.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Checks the rules of the home, with the tests inside their files, and lists what is watched.
+    Rules {
         /// How the list is printed.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -68,7 +131,8 @@ impl Watcher {
             Arc::clone(&clock),
             home.settings().clone(),
             language,
-        )?;
+            rules_of(&home)?,
+        );
         let sender = Sender::new(control, routes, Arc::clone(&clock))?;
         Ok(Self {
             runner,
@@ -123,6 +187,11 @@ impl Watcher {
             }
         }
     }
+}
+
+/// The rules in force: those that come with Atalaya, and over them those in the home's folder `rules`.
+fn rules_of(home: &Home) -> anyhow::Result<RuleSet> {
+    Ok(RuleSet::of_home(&home.dir().join("rules"))?)
 }
 
 pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn Console) -> anyhow::Result<u8> {
@@ -204,19 +273,118 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
                 ]);
             }
             table.print(format, console)?;
-            for rule in atalaya_alerts::rules()? {
-                let line = match control.rule_state(&rule.id).await? {
-                    Some(state) => format!(
-                        "{}: {} · {} · {}",
-                        rule.id,
-                        state.state,
-                        state.evaluated_at.to_rfc3339(),
-                        state.verdict
-                    ),
-                    None => format!("{}: not evaluated yet", rule.id),
+            for rule in rules_of(&home)?.iter() {
+                let line = match (&rule.off, control.look(&rule.id).await?) {
+                    (Some(reason), _) => format!("{}: off, {reason}", rule.id),
+                    (None, Some(look)) => {
+                        format!("{}: {} · {}", rule.id, look.verdict, look.evaluated_at.to_rfc3339())
+                    }
+                    (None, None) => format!("{}: not evaluated yet", rule.id),
                 };
                 console.note(&line);
             }
+        }
+        Action::Incident { id } => {
+            let control = Control::open(&home.control_database()).await?;
+            let Some(incident) = control.incident(id).await? else {
+                anyhow::bail!("there is no incident {id}")
+            };
+            console.out(&format!("{}\n", incident.title));
+            for entry in control.timeline(id).await? {
+                let note = if entry.note.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", entry.note)
+                };
+                console.out(&format!(
+                    "{}  {} by {}{note}\n",
+                    entry.at.to_rfc3339(),
+                    entry.event,
+                    entry.actor
+                ));
+            }
+        }
+        Action::Ack { id, by, note } => {
+            let control = Control::open(&home.control_database()).await?;
+            let is_open = control.acknowledge(id, &by, &note, context.clock.now()).await?;
+            anyhow::ensure!(is_open, "there is no open incident {id}");
+            console.note(&format!("incident {id} is taken"));
+        }
+        Action::Note { id, text, by } => {
+            let control = Control::open(&home.control_database()).await?;
+            let is_known = control.note(id, &by, &text, context.clock.now()).await?;
+            anyhow::ensure!(is_known, "there is no incident {id}");
+        }
+        Action::Silence {
+            rule,
+            entity,
+            lasting,
+            from,
+            by,
+            why,
+        } => {
+            anyhow::ensure!(
+                rule == "*" || rules_of(&home)?.get(&rule).is_some(),
+                "there is no rule {rule:?}; `alerts rules` lists them"
+            );
+            let secs = Limit::parse_secs(&lasting).map_err(anyhow::Error::msg)?;
+            let from_at = from.unwrap_or_else(|| context.clock.now());
+            let until_at = TimeDelta::try_seconds(secs)
+                .and_then(|lasting| from_at.checked_add_signed(lasting))
+                .ok_or_else(|| anyhow::anyhow!("{lasting:?} is too long"))?;
+            let control = Control::open(&home.control_database()).await?;
+            let silence = Silence {
+                id: 0,
+                rule_id: rule,
+                entity,
+                from_at,
+                until_at,
+                actor: by,
+                reason: why,
+            };
+            let id = control.add_silence(&silence).await?;
+            console.note(&format!("silence {id} lasts until {}", until_at.to_rfc3339()));
+        }
+        Action::Silences { end, format } => {
+            let control = Control::open(&home.control_database()).await?;
+            if let Some(id) = end {
+                let ended = control.end_silence(id, context.clock.now()).await?;
+                anyhow::ensure!(ended, "there is no silence {id} that still lasts");
+            }
+            let mut table = Table::new(
+                &["silence", "rule", "thing", "from", "until", "by", "why"],
+                &[true, false, false, false, false, false, false],
+            );
+            for silence in control.silences(context.clock.now()).await? {
+                table.rows.push(vec![
+                    Some(silence.id.to_string()),
+                    Some(silence.rule_id),
+                    Some(silence.entity),
+                    Some(silence.from_at.to_rfc3339()),
+                    Some(silence.until_at.to_rfc3339()),
+                    Some(silence.actor),
+                    Some(silence.reason),
+                ]);
+            }
+            table.print(format, console)?;
+        }
+        Action::Rules { format } => {
+            let mut table = Table::new(
+                &["rule", "class", "name", "nombre", "routes", "off"],
+                &[false, false, false, false, false, false],
+            );
+            for rule in rules_of(&home)?.iter() {
+                let routes: Vec<&str> = rule.routes.iter().map(|route| route.name()).collect();
+                table.rows.push(vec![
+                    Some(rule.id.clone()),
+                    Some(rule.class.name().to_owned()),
+                    Some(rule.name_en.clone()),
+                    Some(rule.name_es.clone()),
+                    Some(routes.join(" ")),
+                    rule.off.clone(),
+                ]);
+            }
+            table.print(format, console)?;
         }
         Action::Ledger { what, format } => {
             let control = Control::open(&home.control_database()).await?;

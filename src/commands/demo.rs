@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use atalaya_demo::{Company, Incident};
+use atalaya_demo::{Company, Drill, Incident};
 use atalaya_ingest::{ImportRequest, Mapping, import_file};
 use atalaya_model::Kind;
 use atalaya_store::{Home, OwnerLock, write_atomically};
@@ -40,8 +40,14 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Staged {
+    /// Two of three payments of the last week are taken back.
     RevenueDrop,
+    /// They are given back.
     RevenueRecovery,
+    /// Every other alert rule has its reason to fire.
+    Drill,
+    /// What the drill of the day before said is mended.
+    DrillOver,
 }
 
 /// What the demo company of a home was made from.
@@ -147,16 +153,28 @@ async fn stage(
 ) -> anyhow::Result<u8> {
     let now = context.clock.now();
     anyhow::ensure!(
-        now - manifest.until < chrono::TimeDelta::hours(36),
+        now - manifest.until < chrono::TimeDelta::hours(60),
         "the demo company of this home ends on {}; name an empty folder with --home and make a new one, so that there is a last week to spoil",
         manifest.until.date_naive()
     );
+    let dir = home.scratch_dir()?.join("incident");
+    std::fs::create_dir_all(&dir)?;
     let incident = match staged {
         Staged::RevenueDrop => Incident::RevenueDrop,
         Staged::RevenueRecovery => Incident::RevenueRecovery,
+        Staged::Drill | Staged::DrillOver => {
+            let drill = if matches!(staged, Staged::Drill) {
+                Drill::Begin
+            } else {
+                Drill::End
+            };
+            for (path, kind) in drill.write(now, &dir)? {
+                import(&path, Kind::parse(kind)?, home, owner, context, console).await?;
+            }
+            std::fs::remove_dir_all(&dir)?;
+            return Ok(0);
+        }
     };
-    let dir = home.scratch_dir()?.join("incident");
-    std::fs::create_dir_all(&dir)?;
     let company = Company {
         seed: manifest.seed,
         customers: manifest.customers,

@@ -13,6 +13,7 @@ mod policy;
 mod report;
 mod restatements;
 mod serve;
+mod signal;
 mod singer_target;
 mod sources;
 mod sql;
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     DeadLetters(dead_letters::Arguments),
     /// Computes a metric.
     Metric(metric::Arguments),
+    /// What a signal says now: what alert rules look at.
+    Signal(signal::Arguments),
     /// Shows what a figure is made of, down to the records and the files they came in.
     Explain(explain::Arguments),
     /// Estimates how long customers stay and what they are worth, with intervals.
@@ -147,6 +150,7 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::Import(arguments) => import::run(arguments, context, console).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments, context, console).await,
         Command::Metric(arguments) => metric::run(arguments, context, console).await,
+        Command::Signal(arguments) => signal::run(arguments, context, console).await,
         Command::Explain(arguments) => explain::run(arguments, context, console).await,
         Command::Lifetimes(arguments) => lifetimes::run(arguments, context, console).await,
         Command::Close(arguments) => close::run(arguments, context, console).await,

@@ -38,10 +38,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         console.out(&format!("{line}\n"));
     }
     console.out(&format!(
-        "{} files, {} byte faults; {} metrics, {} cells, {} differences between the engines\n",
+        "{} files, {} byte faults; {} metrics, {} signals, {} cells, {} differences between the engines\n",
         found.files,
         found.byte_faults.len(),
         found.metrics,
+        found.signals,
         found.cells,
         found.differences.len()
     ));

@@ -1,11 +1,14 @@
 //! Routes: where notifications go, how each request is written, and what each answer means. No I/O here.
 
+mod email;
 mod pagerduty;
 mod slack;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+pub(crate) use email::Mailbox;
 
 use crate::{AlertError, message::Message};
 
@@ -17,6 +20,8 @@ pub enum Route {
     Pagerduty,
     /// A Slack incoming webhook.
     Slack,
+    /// A mail relay.
+    Email,
 }
 
 impl Route {
@@ -25,12 +30,13 @@ impl Route {
         match self {
             Self::Pagerduty => "pagerduty",
             Self::Slack => "slack",
+            Self::Email => "email",
         }
     }
 
     /// Reads a name as [`Route::name`] writes it.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Pagerduty, Self::Slack]
+        [Self::Pagerduty, Self::Slack, Self::Email]
             .into_iter()
             .find(|route| route.name() == name)
     }
@@ -71,11 +77,12 @@ pub struct Answer {
 pub struct Routes {
     pub(crate) pagerduty: Option<(Url, String)>,
     pub(crate) slack: Option<Url>,
+    pub(crate) email: Option<Mailbox>,
 }
 
 impl Routes {
-    /// Reads `ATALAYA_PAGERDUTY_ROUTING_KEY`, `ATALAYA_PAGERDUTY_URL` (the vendor's when absent) and
-    /// `ATALAYA_SLACK_WEBHOOK_URL`.
+    /// Reads `ATALAYA_PAGERDUTY_ROUTING_KEY`, `ATALAYA_PAGERDUTY_URL` (the vendor's when absent),
+    /// `ATALAYA_SLACK_WEBHOOK_URL`, and `ATALAYA_SMTP_URL` with `ATALAYA_EMAIL_FROM` and `ATALAYA_EMAIL_TO`.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, AlertError> {
         let parse = |name: &'static str, text: &str| {
             Url::parse(text).map_err(|error| AlertError::Route {
@@ -101,16 +108,34 @@ impl Routes {
         let slack = variable("ATALAYA_SLACK_WEBHOOK_URL")
             .map(|text| parse("ATALAYA_SLACK_WEBHOOK_URL", &text))
             .transpose()?;
-        Ok(Self { pagerduty, slack })
+        let email = Mailbox::from_variables(&variable)?;
+        Ok(Self {
+            pagerduty,
+            slack,
+            email,
+        })
     }
 
     /// The address of a route and the secret to add to the body when it is sent; secrets are never stored.
-    pub(crate) fn address(&self, route: Route) -> Option<(&Url, Option<&str>)> {
+    pub(crate) fn address(&self, route: Route) -> Option<Address<'_>> {
         match route {
-            Route::Pagerduty => self.pagerduty.as_ref().map(|(url, key)| (url, Some(key.as_str()))),
-            Route::Slack => self.slack.as_ref().map(|url| (url, None)),
+            Route::Pagerduty => {
+                let found = self.pagerduty.as_ref();
+                found.map(|(url, key)| Address::Http(url, Some(key.as_str())))
+            }
+            Route::Slack => self.slack.as_ref().map(|url| Address::Http(url, None)),
+            Route::Email => self.email.as_ref().map(Address::Mail),
         }
     }
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Address<'a> {
+    /// An HTTP POST, with a secret to add to its body.
+    Http(&'a Url, Option<&'a str>),
+    /// A letter.
+    Mail(&'a Mailbox),
 }
 
 /// The body of a notification, without secrets.
@@ -118,6 +143,7 @@ pub(crate) fn body(route: Route, message: &Message) -> serde_json::Value {
     match route {
         Route::Pagerduty => pagerduty::body(message),
         Route::Slack => slack::body(message),
+        Route::Email => email::body(message),
     }
 }
 
@@ -126,6 +152,7 @@ pub(crate) fn classify(route: Route, answer: &Answer, now: DateTime<Utc>) -> Cla
     match route {
         Route::Pagerduty => pagerduty::classify(answer, now),
         Route::Slack => slack::classify(answer, now),
+        Route::Email => email::classify(answer),
     }
 }
 

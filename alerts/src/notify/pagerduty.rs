@@ -9,7 +9,8 @@ const SUMMARY_CHARS: usize = 1024;
 
 pub(super) fn body(message: &Message) -> Value {
     let event_action = match message.action {
-        Action::Trigger => "trigger",
+        // Another trigger of the same key is joined to the open alert.
+        Action::Trigger | Action::Update => "trigger",
         Action::Resolve => "resolve",
     };
     if message.action == Action::Resolve {
@@ -23,9 +24,9 @@ pub(super) fn body(message: &Message) -> Value {
         "payload": {
             "summary": summary,
             "source": message.company,
-            "severity": "critical",
+            "severity": message.severity,
             "timestamp": message.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-            "component": message.metric,
+            "component": message.component,
             "class": message.rule_id,
             "custom_details": message.details,
         },

@@ -21,7 +21,9 @@ const PASSING: [&str; 7] = [
 
 pub(super) fn body(message: &Message) -> Value {
     let mark = match message.action {
-        Action::Trigger => "🔴",
+        Action::Trigger | Action::Update if message.severity == "critical" => "🔴",
+        Action::Trigger | Action::Update if message.severity == "info" => "🔵",
+        Action::Trigger | Action::Update => "🟠",
         Action::Resolve => "🟢",
     };
     let title = format!("{mark} {}", message.title);

@@ -7,6 +7,7 @@
 mod company;
 mod course;
 mod documents;
+mod drill;
 mod files;
 mod incident;
 mod market;
@@ -14,4 +15,5 @@ mod saas;
 mod spend;
 
 pub use company::{Company, DemoError};
+pub use drill::Drill;
 pub use incident::Incident;

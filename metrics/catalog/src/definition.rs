@@ -1,4 +1,4 @@
-use atalaya_model::{Additivity, Direction, Grain, MetricSpec, Target, Unit};
+use atalaya_model::{Additivity, Direction, Grain, MetricSpec, ReadingUnit, Target, Unit};
 use serde::Deserialize;
 
 use crate::Fault;
@@ -21,6 +21,13 @@ pub struct Definition {
     pub lookback: u32,
     /// Whether it looks back on as many more as the policy's `cac_lag_months` says.
     pub lookback_by_cac_lag: bool,
+    /// What the readings of a signal are; absent for what is no signal. A signal says what holds at one moment: a row for
+    /// each thing, of `entity, label, since_at, numerator, denominator` and its evidence.
+    pub reading: Option<ReadingUnit>,
+    /// Columns that a signal gives for people to understand it.
+    pub evidence: Vec<String>,
+    /// How many minutes of samples it looks back on, where it looks back on few.
+    pub horizon_minutes: Option<u32>,
     /// The `SELECT`, with `{by}` where the dimensions asked for go.
     pub sql: String,
     /// The line of the file on which `sql` starts, from 1.
@@ -71,6 +78,10 @@ struct RawHeader {
     lookback: u32,
     lookback_switch: Option<String>,
     no_value: Option<String>,
+    reading: Option<ReadingUnit>,
+    #[serde(default)]
+    evidence: Vec<String>,
+    horizon_minutes: Option<u32>,
 }
 
 pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
@@ -137,6 +148,16 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
             format!("id {:?} may hold a-z, 0-9 and _ only", raw.id),
         ));
     }
+    if let (Some(_), true) = (
+        raw.reading,
+        raw.unit != Unit::Rows || raw.name_en.is_none() || raw.name_es.is_none(),
+    ) {
+        let text = "a signal has the unit rows, name_en and name_es".to_owned();
+        faults.push(fault(line_of("reading"), text));
+    }
+    if raw.reading.is_none() && !raw.evidence.is_empty() {
+        faults.push(fault(line_of("evidence"), "only a signal has evidence".to_owned()));
+    }
     if raw.unit != Unit::Rows {
         for (field, missing) in [
             ("name_en", raw.name_en.is_none()),
@@ -198,6 +219,9 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
         rounds_to: raw.rounds_to,
         lookback: raw.lookback,
         lookback_by_cac_lag: raw.lookback_switch.is_some(),
+        reading: raw.reading,
+        evidence: raw.evidence,
+        horizon_minutes: raw.horizon_minutes,
         sql,
         sql_line,
     })

@@ -20,6 +20,7 @@ pub const FUNCTIONS: &[&str] = &[
     "lead",
     "least",
     "max",
+    "micros_between",
     "min",
     "money_sum",
     "month_day",
@@ -54,12 +55,25 @@ pub const BASE_TABLES: &[&str] = &[
     "leads_known",
     "identity_links_known",
     "host_metrics_known",
+    "incidents_known",
+    "compliance_findings_known",
+    "uptime_checks_known",
+    "http_requests_known",
+    "backups_known",
+    "survey_responses_known",
+    "model_evaluations_known",
+    "model_scores_known",
+    "data_quality_checks_known",
+    "success_interventions_known",
+    "onboarding_steps_known",
+    "automations_known",
     "payments_known",
     "reported_values_known",
     "periods",
     "boundaries",
     "days",
     "rate_days",
+    "moments",
     "currencies",
     "policy",
 ];
@@ -187,8 +201,8 @@ mod tests {
         ].join("\n--\n"), @r#"
         a/x.sql:7: raw division: write muldiv(a, num, den) or ratio(a, b), because 7/2 is 3 on one engine and 3.5 on the other
         --
-        a/x.sql:7: sum() is not in the dialect; it has abs, after_minutes, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, min, money_sum, month_day, month_days, month_index, muldiv, nullif, ratio, require, row_number
-        a/x.sql:8: now() is not in the dialect; it has abs, after_minutes, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, min, money_sum, month_day, month_days, month_index, muldiv, nullif, ratio, require, row_number
+        a/x.sql:7: sum() is not in the dialect; it has abs, after_minutes, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, micros_between, min, money_sum, month_day, month_days, month_index, muldiv, nullif, ratio, require, row_number
+        a/x.sql:8: now() is not in the dialect; it has abs, after_minutes, cast, coalesce, count, first_value, greatest, lag, last_value, lead, least, max, micros_between, min, money_sum, month_day, month_days, month_index, muldiv, nullif, ratio, require, row_number
         --
         a/x.sql:7: reads "orders_known", which depends_on does not name
         --

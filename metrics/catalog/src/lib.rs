@@ -81,6 +81,13 @@ impl Catalog {
             .filter(|spec| spec.unit != Unit::Rows)
     }
 
+    /// The signals: what holds at one moment, a row for each thing.
+    pub fn signals(&self) -> impl Iterator<Item = &Definition> {
+        self.definitions
+            .values()
+            .filter(|definition| definition.reading.is_some())
+    }
+
     /// Definitions that `ids` stand on, each after all that it stands on itself; `ids` are among them.
     pub fn in_order(&self, ids: &[&str]) -> Vec<&Definition> {
         graph::in_order(&self.definitions, ids)

@@ -24,3 +24,4 @@ CREATE MACRO ratio(a, b) AS CASE WHEN b = 0 THEN NULL ELSE CAST(a AS DOUBLE) / C
 CREATE MACRO require(value, message) AS CASE WHEN value IS NULL THEN CAST(error(message) AS BIGINT) ELSE CAST(value AS BIGINT) END;
 -- A sum over a window is written sum(x) OVER (...) here (see windowed_sums in sql/src/setup.rs): a macro cannot be one.
 CREATE MACRO after_minutes(instant, minutes) AS instant + to_minutes(CAST(minutes AS BIGINT));
+CREATE MACRO micros_between(from_at, to_at) AS CAST(epoch_us(to_at) - epoch_us(from_at) AS BIGINT);

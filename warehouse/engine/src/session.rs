@@ -49,6 +49,7 @@ impl EngineSession {
             .build_arc()?;
         let context = SessionContext::new_with_config_rt(config, runtime);
         context.register_udf(ScalarUDF::from(functions::AfterMinutes::new()));
+        context.register_udf(ScalarUDF::from(functions::MicrosBetween::new()));
         context.register_udf(ScalarUDF::from(functions::MulDiv::new()));
         for part in functions::MonthPart::ALL {
             context.register_udf(ScalarUDF::from(functions::Month::new(part)));

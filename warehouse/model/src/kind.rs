@@ -54,6 +54,30 @@ pub enum Kind {
     IdentityLinks,
     /// Samples that machines and services tell of themselves.
     HostMetrics,
+    /// Outages, breaches and other incidents of a service; the newest version of each stands.
+    Incidents,
+    /// What audits and scanners found against a rule or a control.
+    ComplianceFindings,
+    /// Probes of a service: whether it answered.
+    UptimeChecks,
+    /// Requests that a service answered.
+    HttpRequests,
+    /// Backups, recoverable points and tests of recovery.
+    Backups,
+    /// Answers of people to surveys.
+    SurveyResponses,
+    /// Measurements of a machine-learned model: accuracy, drift.
+    ModelEvaluations,
+    /// What a model says of a customer, a payment, a user; the newest version of each stands.
+    ModelScores,
+    /// Checks of tables: rows that pass, of rows looked at.
+    DataQualityChecks,
+    /// Check-ins and interventions with customers, planned and held.
+    SuccessInterventions,
+    /// Steps of customers on their way in, due and done.
+    OnboardingSteps,
+    /// Actions that automation took or failed to take.
+    Automations,
     /// What vendors told us, as they told it: whatever is made of it can be made again.
     VendorEvents,
     /// How far sources were read, written with what was read.
@@ -69,7 +93,7 @@ impl Kind {
     }
 
     /// All kinds.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 35] = [
         Self::Customers,
         Self::Subscriptions,
         Self::Orders,
@@ -90,6 +114,18 @@ impl Kind {
         Self::Leads,
         Self::IdentityLinks,
         Self::HostMetrics,
+        Self::Incidents,
+        Self::ComplianceFindings,
+        Self::UptimeChecks,
+        Self::HttpRequests,
+        Self::Backups,
+        Self::SurveyResponses,
+        Self::ModelEvaluations,
+        Self::ModelScores,
+        Self::DataQualityChecks,
+        Self::SuccessInterventions,
+        Self::OnboardingSteps,
+        Self::Automations,
         Self::VendorEvents,
         Self::SyncPositions,
         Self::MonthCloses,
@@ -118,6 +154,18 @@ impl Kind {
             Self::Leads => "leads",
             Self::IdentityLinks => "identity_links",
             Self::HostMetrics => "host_metrics",
+            Self::Incidents => "incidents",
+            Self::ComplianceFindings => "compliance_findings",
+            Self::UptimeChecks => "uptime_checks",
+            Self::HttpRequests => "http_requests",
+            Self::Backups => "backups",
+            Self::SurveyResponses => "survey_responses",
+            Self::ModelEvaluations => "model_evaluations",
+            Self::ModelScores => "model_scores",
+            Self::DataQualityChecks => "data_quality_checks",
+            Self::SuccessInterventions => "success_interventions",
+            Self::OnboardingSteps => "onboarding_steps",
+            Self::Automations => "automations",
             Self::VendorEvents => "vendor_events",
             Self::SyncPositions => "sync_positions",
             Self::MonthCloses => "month_closes",
@@ -164,9 +212,17 @@ impl Kind {
             Self::ProductEvents | Self::VendorEvents => "happened_at",
             Self::Customers | Self::Tickets | Self::Issues | Self::Opportunities | Self::Leads => "created_at",
             Self::Releases => "released_at",
-            Self::Deployments | Self::TestRuns => "started_at",
+            Self::Deployments | Self::TestRuns | Self::Incidents | Self::Automations => "started_at",
             Self::IdentityLinks => "linked_at",
             Self::HostMetrics => "sampled_at",
+            Self::ComplianceFindings => "opened_at",
+            Self::UptimeChecks | Self::DataQualityChecks => "checked_at",
+            Self::HttpRequests => "requested_at",
+            Self::Backups => "finished_at",
+            Self::SurveyResponses => "answered_at",
+            Self::ModelEvaluations => "evaluated_at",
+            Self::ModelScores => "scored_at",
+            Self::SuccessInterventions | Self::OnboardingSteps => "due_at",
             Self::SyncPositions => "read_at",
             Self::MonthCloses => "boundary_at",
         }
@@ -190,6 +246,15 @@ impl Kind {
             Self::Opportunities => &["opportunity_id"],
             Self::Leads => &["lead_id"],
             Self::IdentityLinks => &["identity_type", "identity_id"],
+            Self::Incidents => &["incident_id"],
+            Self::ComplianceFindings => &["finding_id"],
+            Self::Backups => &["backup_id"],
+            Self::SurveyResponses => &["response_id"],
+            Self::ModelEvaluations => &["model", "model_version", "measure", "evaluated_at"],
+            Self::ModelScores => &["model", "subject_id"],
+            Self::SuccessInterventions => &["intervention_id"],
+            Self::OnboardingSteps => &["customer_id", "step"],
+            Self::Automations => &["run_id"],
             _ => &[],
         }
     }
@@ -210,6 +275,11 @@ impl Kind {
             (Self::Subscriptions, "included_tax_ppm") => Some((0, 10_000_000)),
             (Self::Tickets, "satisfaction_score") => Some((1, 5)),
             (Self::Leads, "score") => Some((0, 100)),
+            (Self::UptimeChecks, "is_up") => Some((0, 1)),
+            (Self::HttpRequests, "status") => Some((0, 999)),
+            (Self::HttpRequests, "duration_us") => Some((0, i64::MAX)),
+            (Self::SurveyResponses, "score") => Some((0, 100)),
+            (Self::DataQualityChecks, "rows_checked" | "rows_passed") => Some((0, i64::MAX)),
             (Self::Subscriptions, "quantity" | "unit_price_minor" | "discount_minor")
             | (Self::Subscriptions, "repeating_discount_minor" | "once_discount_minor") => Some((0, i64::MAX)),
             (Self::Subscriptions, "discount_ppm" | "repeating_discount_ppm" | "once_discount_ppm") => {
@@ -249,6 +319,13 @@ impl Kind {
             (Self::Issues, "severity") => &["critical", "high", "normal", "low"],
             (Self::Deployments | Self::TestRuns, "status") => &["running", "passed", "failed", "canceled"],
             (Self::Opportunities, "status") => &["open", "won", "lost"],
+            (Self::Incidents | Self::ComplianceFindings, "severity") => &["critical", "high", "normal", "low"],
+            (Self::Backups, "backup_type") => &["full", "incremental", "recovery_point", "recovery_test"],
+            (Self::Backups, "status") => &["running", "verified", "unverified", "failed"],
+            (Self::Automations, "status") => &["started", "succeeded", "failed", "refused"],
+            (Self::SuccessInterventions, "intervention_type") => {
+                &["closing_checkin", "launch_checkin", "intervention", "outreach"]
+            }
             (Self::Orders, "order_type") => &["sale", "instalment", "subscription", "usage", "refund"],
             _ => &[],
         }

@@ -34,6 +34,18 @@ pub(crate) fn of(kind: Kind) -> &'static [Column] {
         Kind::Leads => LEADS,
         Kind::IdentityLinks => IDENTITY_LINKS,
         Kind::HostMetrics => HOST_METRICS,
+        Kind::Incidents => INCIDENTS,
+        Kind::ComplianceFindings => COMPLIANCE_FINDINGS,
+        Kind::UptimeChecks => UPTIME_CHECKS,
+        Kind::HttpRequests => HTTP_REQUESTS,
+        Kind::Backups => BACKUPS,
+        Kind::SurveyResponses => SURVEY_RESPONSES,
+        Kind::ModelEvaluations => MODEL_EVALUATIONS,
+        Kind::ModelScores => MODEL_SCORES,
+        Kind::DataQualityChecks => DATA_QUALITY_CHECKS,
+        Kind::SuccessInterventions => SUCCESS_INTERVENTIONS,
+        Kind::OnboardingSteps => ONBOARDING_STEPS,
+        Kind::Automations => AUTOMATIONS,
     }
 }
 
@@ -326,4 +338,125 @@ const HOST_METRICS: &[Column] = &[
     column("metric_unit", Text, false),
     column("value_e6", E6, false),
     column("sampled_at", Instant, true),
+];
+
+const INCIDENTS: &[Column] = &[
+    column("incident_id", Text, true),
+    column("incident_type", Text, true),
+    column("title", Text, false),
+    defaulted("severity", Text, "normal"),
+    column("service", Text, false),
+    column("status_url", Text, false),
+    column("release_id", Text, false),
+    column("started_at", Instant, true),
+    column("acknowledged_at", Instant, false),
+    column("resolved_at", Instant, false),
+];
+
+const COMPLIANCE_FINDINGS: &[Column] = &[
+    column("finding_id", Text, true),
+    column("finding_type", Text, true),
+    column("framework", Text, false),
+    column("title", Text, false),
+    defaulted("severity", Text, "normal"),
+    column("owner_id", Text, false),
+    column("opened_at", Instant, true),
+    column("closed_at", Instant, false),
+];
+
+const UPTIME_CHECKS: &[Column] = &[
+    column("service", Text, true),
+    column("region", Text, false),
+    column("is_up", Integer, true),
+    column("planned", Text, false),
+    column("reason", Text, false),
+    column("duration_us", Integer, false),
+    column("checked_at", Instant, true),
+];
+
+const HTTP_REQUESTS: &[Column] = &[
+    column("service", Text, true),
+    column("route", Text, false),
+    column("method", Text, false),
+    column("status", Integer, true),
+    column("duration_us", Integer, false),
+    column("error", Text, false),
+    column("requested_at", Instant, true),
+];
+
+const BACKUPS: &[Column] = &[
+    column("backup_id", Text, true),
+    defaulted("backup_type", Text, "full"),
+    column("system", Text, true),
+    defaulted("status", Text, "verified"),
+    column("recoverable_to_at", Instant, false),
+    column("finished_at", Instant, true),
+];
+
+const SURVEY_RESPONSES: &[Column] = &[
+    column("response_id", Text, true),
+    column("survey", Text, true),
+    column("customer_id", Text, false),
+    column("ticket_id", Text, false),
+    column("score", Integer, true),
+    column("words", Text, false),
+    column("answered_at", Instant, true),
+];
+
+const MODEL_EVALUATIONS: &[Column] = &[
+    column("model", Text, true),
+    column("model_version", Text, true),
+    defaulted("stage", Text, "production"),
+    column("measure", Text, true),
+    column("good", Integer, true),
+    column("total", Integer, true),
+    column("evaluated_at", Instant, true),
+];
+
+const MODEL_SCORES: &[Column] = &[
+    column("model", Text, true),
+    defaulted("subject_type", Text, "customer"),
+    column("subject_id", Text, true),
+    column("score", Integer, false),
+    column("band", Text, false),
+    column("previous_band", Text, false),
+    column("reason", Text, false),
+    column("scored_at", Instant, true),
+];
+
+const DATA_QUALITY_CHECKS: &[Column] = &[
+    column("table_name", Text, true),
+    column("check_name", Text, true),
+    column("rows_checked", Integer, true),
+    column("rows_passed", Integer, true),
+    column("checked_at", Instant, true),
+];
+
+const SUCCESS_INTERVENTIONS: &[Column] = &[
+    column("intervention_id", Text, true),
+    column("customer_id", Text, true),
+    column("intervention_type", Text, true),
+    column("owner_id", Text, false),
+    column("due_at", Instant, true),
+    column("held_at", Instant, false),
+];
+
+const ONBOARDING_STEPS: &[Column] = &[
+    column("customer_id", Text, true),
+    column("step", Text, true),
+    column("due_at", Instant, true),
+    column("completed_at", Instant, false),
+];
+
+const AUTOMATIONS: &[Column] = &[
+    column("run_id", Text, true),
+    column("automation", Text, true),
+    column("action", Text, false),
+    column("subject_id", Text, false),
+    defaulted("status", Text, "succeeded"),
+    column("value_before", Text, false),
+    column("value_after", Text, false),
+    column("reason", Text, false),
+    column("started_at", Instant, true),
+    column("finished_at", Instant, false),
 ];

@@ -15,6 +15,7 @@ mod period;
 mod query;
 mod series;
 mod settings;
+mod signal;
 mod spec;
 
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -30,4 +31,5 @@ pub use period::{Grain, Period};
 pub use query::{BoxFuture, KnownBy, MetricReadError, MetricReader, SeriesQuery};
 pub use series::{Delta, Figure, Point, Proof, ProofState, Series, Status};
 pub use settings::{HomeSettings, WeekStart};
+pub use signal::{Reading, ReadingUnit, Readings};
 pub use spec::{Additivity, Direction, MetricSpec, Target, Unit};

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Grain, MetricSpec, Series};
+use crate::{Grain, MetricSpec, Readings, Series};
 
 /// A boxed future, so that readers can stand behind `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -60,4 +60,11 @@ pub trait MetricReader: Send + Sync {
 
     /// Computes a series on the newest snapshot.
     fn series<'a>(&'a self, query: &'a SeriesQuery) -> BoxFuture<'a, Result<Series, MetricReadError>>;
+
+    /// What a signal says at a moment with what was known then; without a moment, now.
+    fn readings<'a>(
+        &'a self,
+        signal: &'a str,
+        at: Option<DateTime<Utc>>,
+    ) -> BoxFuture<'a, Result<Readings, MetricReadError>>;
 }

@@ -1,0 +1,147 @@
+//! A decision becomes true: standings, incidents, intents and ledger rows in one transaction.
+
+use chrono::{DateTime, Utc};
+use sqlx::SqliteConnection;
+
+use super::{
+    Control, IncidentKind, Kept,
+    incident::add_event,
+    standings::{put_look, put_standing},
+};
+use crate::{AlertError, Route, ledger, message::Message, notify};
+
+/// What is told of an incident, by route.
+pub(crate) type Told = Vec<(Route, Message)>;
+
+/// An incident to be opened.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) kind: IncidentKind,
+    pub(crate) group_key: String,
+    pub(crate) severity: &'static str,
+    pub(crate) dedup_key: String,
+    pub(crate) title: String,
+    pub(crate) suppressed_by: Option<String>,
+    /// Empty when it is suppressed.
+    pub(crate) told: Told,
+    /// Over at once: there is nothing to recover.
+    pub(crate) is_over: bool,
+}
+
+/// What a look at a rule changes.
+#[derive(Debug, Default)]
+pub(crate) struct Decision {
+    pub(crate) rule_id: String,
+    pub(crate) verdict: String,
+    /// Things that stand differently; `None` for those to be forgotten.
+    pub(crate) standings: Vec<(String, Option<Kept>)>,
+    pub(crate) openings: Vec<Opening>,
+    /// Open incidents that more things joined: number, in words, what is told.
+    pub(crate) updates: Vec<(i64, String, Told)>,
+    /// Open incidents that are over.
+    pub(crate) closings: Vec<(i64, String, Told)>,
+    /// Suppressed incidents that are told of after all.
+    pub(crate) releases: Vec<(i64, Told)>,
+}
+
+impl Control {
+    /// Writes a decision, whole or not at all; returns the numbers of the incidents it opened.
+    pub(crate) async fn apply(&self, decision: &Decision, now: DateTime<Utc>) -> Result<Vec<i64>, AlertError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        put_look(&mut transaction, &decision.rule_id, &decision.verdict, now).await?;
+        for (entity, kept) in &decision.standings {
+            put_standing(&mut transaction, &decision.rule_id, entity, kept.as_ref()).await?;
+        }
+        let mut opened = Vec::new();
+        for opening in &decision.openings {
+            opened.push(open(&mut transaction, &decision.rule_id, &decision.verdict, opening, now).await?);
+        }
+        for (id, words, told) in &decision.updates {
+            add_event(&mut transaction, *id, "joined", "atalaya", words, now).await?;
+            add_intents(&mut transaction, *id, told, now).await?;
+        }
+        for (id, told) in &decision.releases {
+            sqlx::query("UPDATE incidents SET suppressed_by = NULL WHERE id = ?1")
+                .bind(id)
+                .execute(&mut *transaction)
+                .await?;
+            add_event(&mut transaction, *id, "told", "atalaya", "no longer suppressed", now).await?;
+            add_intents(&mut transaction, *id, told, now).await?;
+        }
+        for (id, words, told) in &decision.closings {
+            sqlx::query("UPDATE incidents SET resolved_at_ms = ?2 WHERE id = ?1")
+                .bind(id)
+                .bind(now.timestamp_millis())
+                .execute(&mut *transaction)
+                .await?;
+            add_event(&mut transaction, *id, "resolved", "atalaya", words, now).await?;
+            add_intents(&mut transaction, *id, told, now).await?;
+            ledger::append_event(&mut transaction, now, *id, "resolved", words).await?;
+        }
+        transaction.commit().await?;
+        Ok(opened)
+    }
+}
+
+async fn open(
+    connection: &mut SqliteConnection,
+    rule_id: &str,
+    verdict: &str,
+    opening: &Opening,
+    now: DateTime<Utc>,
+) -> Result<i64, AlertError> {
+    let now_ms = now.timestamp_millis();
+    let id = sqlx::query(
+        "INSERT INTO incidents (rule_id, kind, group_key, severity, dedup_key, opened_at_ms, resolved_at_ms, title, suppressed_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )
+    .bind(rule_id)
+    .bind(opening.kind.name())
+    .bind(&opening.group_key)
+    .bind(opening.severity)
+    .bind(&opening.dedup_key)
+    .bind(now_ms)
+    .bind(opening.is_over.then_some(now_ms))
+    .bind(&opening.title)
+    .bind(opening.suppressed_by.as_deref())
+    .execute(&mut *connection)
+    .await?
+    .last_insert_rowid();
+    add_event(connection, id, "opened", "atalaya", &opening.title, now).await?;
+    if let Some(reason) = &opening.suppressed_by {
+        add_event(connection, id, "suppressed", "atalaya", reason, now).await?;
+    }
+    add_intents(connection, id, &opening.told, now).await?;
+    ledger::append_event(connection, now, id, "opened", verdict).await?;
+    Ok(id)
+}
+
+async fn add_intents(
+    connection: &mut SqliteConnection,
+    incident_id: i64,
+    told: &Told,
+    now: DateTime<Utc>,
+) -> Result<(), AlertError> {
+    if told.is_empty() {
+        return Ok(());
+    }
+    let step: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(step), 0) + 1 FROM intents WHERE incident_id = ?1")
+        .bind(incident_id)
+        .fetch_one(&mut *connection)
+        .await?;
+    for (route, message) in told {
+        let body = serde_json::to_string(&notify::body(*route, message))?;
+        sqlx::query(
+            "INSERT INTO intents (incident_id, step, action, route, body, state, not_before_ms) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6)",
+        )
+        .bind(incident_id)
+        .bind(step)
+        .bind(message.action.name())
+        .bind(route.name())
+        .bind(body)
+        .bind(now.timestamp_millis())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+use chrono::{DateTime, Utc};
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{Control, instant};
+use crate::{
+    AlertError, Route,
+    ledger::{self, Entry},
+};
+
+/// A notification that must reach a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// Its number; intents of an incident are delivered in this order.
+    pub id: i64,
+    /// The incident.
+    pub incident_id: i64,
+    /// `trigger`, `update` or `resolve`.
+    pub action: String,
+    /// Where to.
+    pub route: Route,
+    /// The body without secrets.
+    pub body: String,
+    /// `pending`, `delivered` or `dead`.
+    pub state: String,
+    /// Why it is not delivered yet.
+    pub reason: String,
+    /// Attempts so far.
+    pub attempts: i64,
+    /// Not to be tried earlier.
+    pub not_before: DateTime<Utc>,
+}
+
+/// How an attempt, or the lack of one, ended.
+#[derive(Debug)]
+pub(crate) struct Outcome<'a> {
+    pub(crate) state: &'a str,
+    pub(crate) reason: &'a str,
+    pub(crate) not_before: DateTime<Utc>,
+    /// Whether something was sent.
+    pub(crate) is_attempt: bool,
+    pub(crate) status: Option<u16>,
+    pub(crate) answer: &'a str,
+    pub(crate) latency_ms: Option<i64>,
+}
+
+fn intent(row: &SqliteRow) -> Result<Intent, sqlx::Error> {
+    let route: String = row.try_get("route")?;
+    Ok(Intent {
+        id: row.try_get("id")?,
+        incident_id: row.try_get("incident_id")?,
+        action: row.try_get("action")?,
+        route: Route::parse(&route).ok_or_else(|| sqlx::Error::Decode(format!("unknown route {route:?}").into()))?,
+        body: row.try_get("body")?,
+        state: row.try_get("state")?,
+        reason: row.try_get("reason")?,
+        attempts: row.try_get("attempts")?,
+        not_before: instant(row.try_get("not_before_ms")?),
+    })
+}
+
+impl Control {
+    /// Intents that have not ended, oldest first.
+    pub async fn pending(&self) -> Result<Vec<Intent>, AlertError> {
+        let rows = sqlx::query("SELECT * FROM intents WHERE state = 'pending' ORDER BY id")
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.iter().map(intent).collect::<Result<_, _>>()?)
+    }
+
+    /// All intents of an incident, in order.
+    pub async fn intents(&self, incident_id: i64) -> Result<Vec<Intent>, AlertError> {
+        let rows = sqlx::query("SELECT * FROM intents WHERE incident_id = ?1 ORDER BY id")
+            .bind(incident_id)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.iter().map(intent).collect::<Result<_, _>>()?)
+    }
+
+    /// Books the end of an attempt, or of the intent, with its ledger row in one transaction.
+    pub(crate) async fn book(
+        &self,
+        intent: &Intent,
+        outcome: &Outcome<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(), AlertError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query(
+            "UPDATE intents SET state = ?2, reason = ?3, not_before_ms = ?4, attempts = attempts + ?5 WHERE id = ?1",
+        )
+        .bind(intent.id)
+        .bind(outcome.state)
+        .bind(outcome.reason)
+        .bind(outcome.not_before.timestamp_millis())
+        .bind(i64::from(outcome.is_attempt))
+        .execute(&mut *transaction)
+        .await?;
+        if outcome.is_attempt || outcome.state == "dead" {
+            let event = match outcome.state {
+                "delivered" => format!("{} delivered", intent.action),
+                "dead" => format!("{} refused", intent.action),
+                _ => format!("{} to be tried again: {}", intent.action, outcome.reason),
+            };
+            let entry = Entry {
+                incident_id: intent.incident_id,
+                intent_id: Some(intent.id),
+                event: &event,
+                route: intent.route.name(),
+                request: &intent.body,
+                status: outcome.status,
+                answer: outcome.answer,
+                latency_ms: outcome.latency_ms,
+            };
+            ledger::append(&mut transaction, now, &entry).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}

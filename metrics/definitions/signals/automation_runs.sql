@@ -1,0 +1,14 @@
+--- id = "automation_runs"
+--- name_en = "What automation did"
+--- name_es = "Lo que hizo la automatización"
+--- unit = "rows"
+--- reading = "count"
+--- evidence = ["automation", "status", "subject_id", "value_before", "value_after", "reason"]
+--- description_en = "Actions that automation took or failed to take in the last 24 hours."
+--- description_es = "Acciones que la automatización hizo o no logró hacer en las últimas 24 horas."
+--- depends_on = ["automations_known", "moments"]
+--- source = "alerts.csv: automatic_scaling_done, dynamic_price_change, budget_reallocation_done, lead_auto_routing, ticket_routed, rollback_triggered"
+SELECT a.source || '/' || a.record_key AS entity, COALESCE(a.action, a.automation) AS label, a.started_at AS since_at, 1 AS numerator, 1 AS denominator,
+       a.automation, a.status, a.subject_id, a.value_before, a.value_after, a.reason
+FROM automations_known a CROSS JOIN moments m
+WHERE a.started_at > after_minutes(m.now_at, -1440) AND a.started_at <= m.now_at

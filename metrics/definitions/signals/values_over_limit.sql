@@ -1,0 +1,19 @@
+--- id = "values_over_limit"
+--- name_en = "Reported values beyond their limit"
+--- name_es = "Valores informados fuera de su límite"
+--- unit = "rows"
+--- reading = "percent"
+--- description_en = "For every reported value V that has an owner-set limit (a reported value named limit:V): the newest value as a share of the newest limit."
+--- description_es = "Para cada valor informado V con un límite de su dueño (un valor informado llamado limit:V): el último valor como parte del último límite."
+--- depends_on = ["reported_values_known", "moments"]
+--- source = "alerts.csv: metric_threshold_alert"
+WITH newest AS (
+  SELECT v.value_name, v.part, v.number_e12, v.reported_on,
+         ROW_NUMBER() OVER (PARTITION BY v.value_name, v.part ORDER BY v.reported_on DESC, v.arrival_seq DESC) AS place
+  FROM reported_values_known v CROSS JOIN moments m
+  WHERE v.number_e12 IS NOT NULL AND v.reported_on <= m.today_on
+)
+SELECT v.value_name || '/' || v.part AS entity, CAST(NULL AS VARCHAR) AS label, CAST(NULL AS TIMESTAMPTZ) AS since_at, v.number_e12 AS numerator, l.number_e12 AS denominator
+FROM newest v
+JOIN newest l ON l.value_name = 'limit:' || v.value_name AND l.part = v.part AND l.place = 1
+WHERE v.place = 1
