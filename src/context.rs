@@ -56,8 +56,15 @@ pub(crate) struct Context {
     pub(crate) synced: Arc<Mutex<BTreeMap<String, Synced>>>,
     /// One for each source that is asked: two at once would each write how far they have come.
     pub(crate) sync_turns: Arc<Mutex<HashMap<String, SyncTurn>>>,
-    /// Held while rules are evaluated or intents delivered: two at once would both decide.
-    pub(crate) alert_turn: Arc<tokio::sync::Mutex<()>>,
+    /// Held while rules are evaluated or intents delivered.
+    pub(crate) alert_turns: Arc<AlertTurns>,
+}
+
+/// What only one may do at a time: two at once would both decide, or both send.
+#[derive(Debug, Default)]
+pub(crate) struct AlertTurns {
+    pub(crate) deciding: tokio::sync::Mutex<()>,
+    pub(crate) sending: tokio::sync::Mutex<()>,
 }
 
 /// What is piped into this process.
@@ -90,7 +97,7 @@ impl Context {
             piped: Arc::default(),
             synced: Arc::default(),
             sync_turns: Arc::default(),
-            alert_turn: Arc::default(),
+            alert_turns: Arc::default(),
         })
     }
 

@@ -126,6 +126,8 @@ fn judge(rule: &Rule, kept: &BTreeMap<String, Kept>, observed: Result<&Observed,
     };
     let comparable = observed.map_err(str::to_owned).and_then(|seen| match &rule.condition {
         Condition::Present => Ok(seen),
+        // What was never seen needs no limit that fits.
+        Condition::Level { .. } if seen.readings.is_empty() && kept.is_empty() => Ok(seen),
         Condition::Level { fires: (_, limit), .. } => limit.check(seen.unit, seen.currency).map(|()| seen),
     });
     let seen = match comparable {

@@ -7,12 +7,15 @@
 mod control;
 mod decide;
 mod error;
+mod hear;
 mod judge;
 mod ledger;
 mod limit;
 mod message;
 mod notify;
 mod observe;
+mod pace;
+mod remembering;
 mod rule;
 mod runner;
 mod sender;

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
 use crate::{
-    Condition, Rule,
+    Condition, Incident, Route, Rule,
     control::IncidentKind,
     limit::show,
     observe::{ALL, Observed, Windows},
@@ -50,6 +50,29 @@ pub(crate) struct Message {
     pub(crate) details: Value,
     pub(crate) runbook_url: String,
     pub(crate) at: DateTime<Utc>,
+}
+
+/// What is told when a route will never take a notification. It has a key of its own: it must not end or join the alert.
+pub(crate) fn undelivered(incident: &Incident, route: Route, reason: &str, at: DateTime<Utc>) -> Message {
+    Message {
+        action: Action::Trigger,
+        severity: "error",
+        dedup_key: format!("{}-undelivered-{}", incident.dedup_key, route.name()),
+        rule_id: incident.rule_id.clone(),
+        component: "alerts".to_owned(),
+        company: "Atalaya".to_owned(),
+        title: format!(
+            "{} refused an alert · {} rechazó una alerta: {}",
+            route.name(),
+            route.name(),
+            incident.title
+        ),
+        lines: vec![cut(reason), format!("incident {}", incident.id)],
+        footer: incident.rule_id.clone(),
+        details: json!({"incident": incident.id, "route": route.name(), "reason": reason}),
+        runbook_url: String::new(),
+        at,
+    }
 }
 
 /// One part of the change: a product, a country ...

@@ -3,20 +3,18 @@ use std::{
     sync::Arc,
 };
 
-use atalaya_model::{
-    BoxFuture, Clock, HomeSettings, Language, MetricReadError, MetricReader, MetricSpec, ProofState, Reading,
-    ReadingUnit, Readings, Series, SeriesQuery, calendar,
-};
+use atalaya_model::{Clock, HomeSettings, Language, MetricReader, ProofState, Reading, ReadingUnit, calendar};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
 
 use crate::{
     AlertError, Control, Incident, IncidentKind, Route, Rule, RuleSet, Silence,
     control::{Decision, Kept, Opening, Told},
     decide::{Outline, decide},
+    hear::hear,
     message::{Action, Driver, Story, drivers},
     observe::{Observed, change_query, observe},
+    remembering::Remembering,
     rule::Watch,
 };
 
@@ -82,6 +80,8 @@ impl Runner {
                 .map(|(rule, _)| rule.clone())
                 .collect(),
         };
+        hear(&self.control, &tick.reader, &tick.open).await?;
+        tick.open = self.control.open_incidents().await?;
         let mut report = TickReport::default();
         // Rules that explain others come first, so that nobody is told of what follows from them.
         let (first, later): (Vec<&Rule>, Vec<&Rule>) = self.rules.iter().partition(|rule| rule.inhibited_by.is_empty());
@@ -406,45 +406,4 @@ fn routes(rule: &Rule, kind: IncidentKind) -> Vec<Route> {
         .copied()
         .filter(|route| !(is_quiet && *route == Route::Pagerduty))
         .collect()
-}
-
-/// A reader that asks for each signal once in a tick: several rules look at the same one.
-struct Remembering<'a> {
-    reader: &'a dyn MetricReader,
-    readings: Mutex<BTreeMap<String, Result<Readings, MetricReadError>>>,
-}
-
-impl<'a> Remembering<'a> {
-    fn new(reader: &'a dyn MetricReader) -> Self {
-        Self {
-            reader,
-            readings: Mutex::default(),
-        }
-    }
-}
-
-impl MetricReader for Remembering<'_> {
-    fn specs(&self) -> Vec<MetricSpec> {
-        self.reader.specs()
-    }
-
-    fn series<'a>(&'a self, query: &'a SeriesQuery) -> BoxFuture<'a, Result<Series, MetricReadError>> {
-        self.reader.series(query)
-    }
-
-    fn readings<'a>(
-        &'a self,
-        signal: &'a str,
-        at: Option<DateTime<Utc>>,
-    ) -> BoxFuture<'a, Result<Readings, MetricReadError>> {
-        Box::pin(async move {
-            let mut known = self.readings.lock().await;
-            if let Some(found) = known.get(signal) {
-                return found.clone();
-            }
-            let found = self.reader.readings(signal, at).await;
-            known.insert(signal.to_owned(), found.clone());
-            found
-        })
-    }
 }

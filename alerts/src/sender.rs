@@ -5,8 +5,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     AlertError, Control,
-    control::{Intent, Outcome},
-    notify::{self, Address, Answer, Class, Routes},
+    control::{Intent, NOTICE, Outcome},
+    message::undelivered,
+    notify::{self, Address, Answer, Class, Route, Routes},
+    pace::Pace,
 };
 
 /// Seconds to wait after the n-th failure without a word from the vendor.
@@ -22,6 +24,17 @@ pub struct Sender {
     routes: Routes,
     clock: Arc<dyn Clock>,
     client: reqwest::Client,
+    pace: Pace,
+}
+
+/// How an attempt ended.
+enum Attempt {
+    /// Delivered, or never to be.
+    Ended,
+    /// To be tried again then.
+    Again(DateTime<Utc>),
+    /// The route takes nothing before then.
+    RouteAgain(DateTime<Utc>),
 }
 
 impl Sender {
@@ -41,34 +54,61 @@ impl Sender {
             routes,
             clock,
             client,
+            pace: Pace::default(),
         })
     }
 
-    /// Attempts every intent that is due and returns when the next one will be; `None` when nothing is pending.
+    /// Attempts every intent that is due and returns when the next one will be; `None` when nothing is pending. Routes do not
+    /// wait for each other: one that hangs delays nobody else.
     pub async fn deliver_due(&self) -> Result<Option<DateTime<Utc>>, AlertError> {
-        let mut held: BTreeSet<(i64, &'static str)> = BTreeSet::new();
+        let pending = self.control.pending().await?;
+        let (pagerduty, slack, email) = tokio::join!(
+            self.deliver_on(Route::Pagerduty, &pending),
+            self.deliver_on(Route::Slack, &pending),
+            self.deliver_on(Route::Email, &pending),
+        );
+        Ok([pagerduty?, slack?, email?].into_iter().flatten().min())
+    }
+
+    /// The same for one route, in order for each incident and not faster than the vendor likes.
+    async fn deliver_on(&self, route: Route, pending: &[Intent]) -> Result<Option<DateTime<Utc>>, AlertError> {
+        let mut held: BTreeSet<i64> = BTreeSet::new();
         let mut next: Option<DateTime<Utc>> = None;
-        for intent in self.control.pending().await? {
-            let lane = (intent.incident_id, intent.route.name());
+        let mut wait_for = |at: DateTime<Utc>| next = Some(next.map_or(at, |known: DateTime<Utc>| known.min(at)));
+        for intent in pending.iter().filter(|intent| intent.route == route) {
             // A resolve never overtakes its trigger.
-            if held.contains(&lane) {
+            if held.contains(&intent.incident_id) {
                 continue;
             }
-            if intent.not_before > self.clock.now() {
-                held.insert(lane);
-                next = Some(next.map_or(intent.not_before, |known| known.min(intent.not_before)));
+            let now = self.clock.now();
+            if intent.not_before > now {
+                held.insert(intent.incident_id);
+                wait_for(intent.not_before);
                 continue;
             }
-            if let Some(again) = self.attempt(&intent).await? {
-                held.insert(lane);
-                next = Some(next.map_or(again, |known| known.min(again)));
+            if let Err(at) = self.pace.take(route, now) {
+                wait_for(at);
+                break;
+            }
+            match self.attempt(intent).await? {
+                Attempt::Ended => {}
+                Attempt::Again(at) => {
+                    held.insert(intent.incident_id);
+                    wait_for(at);
+                }
+                // "Too many" is about the route and not about this message.
+                Attempt::RouteAgain(at) => {
+                    self.pace.hold(route, at);
+                    wait_for(at);
+                    break;
+                }
             }
         }
         Ok(next)
     }
 
-    /// One attempt; returns when the next may follow, or `None` when the intent has ended.
-    async fn attempt(&self, intent: &Intent) -> Result<Option<DateTime<Utc>>, AlertError> {
+    /// One attempt.
+    async fn attempt(&self, intent: &Intent) -> Result<Attempt, AlertError> {
         let started = self.clock.now();
         let Some(address) = self.routes.address(intent.route) else {
             let again = started + TimeDelta::seconds(60);
@@ -81,9 +121,11 @@ impl Sender {
                 status: None,
                 answer: "",
                 latency_ms: None,
+                body: None,
+                elsewhere: None,
             };
             self.control.book(intent, &outcome, started).await?;
-            return Ok(Some(again));
+            return Ok(Attempt::Again(again));
         };
         let mut body: serde_json::Value = serde_json::from_str(&intent.body)?;
         let answer = match address {
@@ -113,6 +155,7 @@ impl Sender {
                 reason,
             ),
         };
+        let is_limit = status == Some(429);
         let (state, reason, again) = match class {
             Class::Delivered => ("delivered", String::new(), None),
             Class::Retry { after_secs, reason } => {
@@ -120,13 +163,13 @@ impl Sender {
                     .unwrap_or(0)
                     .min(BACKOFF_SECS.len() - 1);
                 let wait = after_secs.unwrap_or(BACKOFF_SECS[failures]).min(LONGEST_WAIT_SECS);
-                (
-                    "pending",
-                    reason,
-                    Some(now + TimeDelta::seconds(i64::try_from(wait).unwrap_or(60))),
-                )
+                let again = now + TimeDelta::seconds(i64::try_from(wait).unwrap_or(60));
+                ("pending", reason, Some(again))
             }
-            Class::Permanent { reason } => {
+            Class::Degrade { reason } if notify::plainer(intent.route, &intent.body).is_some() => {
+                ("pending", reason, Some(now))
+            }
+            Class::Permanent { reason } | Class::Degrade { reason } => {
                 tracing::error!(
                     "{} refused the {} of incident {}: {reason}",
                     intent.route.name(),
@@ -136,6 +179,7 @@ impl Sender {
                 ("dead", reason, None)
             }
         };
+        let is_degraded = state == "pending" && again == Some(now);
         let outcome = Outcome {
             state,
             reason: &reason,
@@ -144,9 +188,47 @@ impl Sender {
             status,
             answer: &text,
             latency_ms,
+            body: if is_degraded {
+                notify::plainer(intent.route, &intent.body)
+            } else {
+                None
+            },
+            elsewhere: if state == "dead" {
+                self.elsewhere(intent, &reason, now).await?
+            } else {
+                None
+            },
         };
         self.control.book(intent, &outcome, now).await?;
-        Ok(again)
+        Ok(match again {
+            None => Attempt::Ended,
+            Some(at) if is_limit => Attempt::RouteAgain(at),
+            Some(at) => Attempt::Again(at),
+        })
+    }
+
+    /// What is told on another route when this one will never take it: nobody may believe that all is quiet. That a notice of
+    /// this kind was refused as well is not told again.
+    async fn elsewhere(
+        &self,
+        intent: &Intent,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(Route, String)>, AlertError> {
+        if intent.action == NOTICE {
+            return Ok(None);
+        }
+        let Some(incident) = self.control.incident(intent.incident_id).await? else {
+            return Ok(None);
+        };
+        let other = Route::ALL
+            .into_iter()
+            .find(|route| *route != intent.route && self.routes.address(*route).is_some());
+        let Some(route) = other else {
+            return Ok(None);
+        };
+        let message = undelivered(&incident, intent.route, reason, now);
+        Ok(Some((route, serde_json::to_string(&notify::body(route, &message))?)))
     }
 
     async fn post(&self, url: url::Url, body: &serde_json::Value) -> Result<Answer, String> {

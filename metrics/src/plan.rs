@@ -244,10 +244,18 @@ impl EvaluationPlan {
     }
 }
 
-/// From when on samples must be read: signals that look back on minutes need not open the files of years. The time of a
-/// sample is part of what it is known by, so no later version of it can lie elsewhere.
+/// Kinds of what happens at one instant and is never moved to another one by a later version.
+const MOMENTARY: [Kind; 5] = [
+    Kind::HostMetrics,
+    Kind::HttpRequests,
+    Kind::UptimeChecks,
+    Kind::ProductEvents,
+    Kind::VendorEvents,
+];
+
+/// From when on momentary records must be read: signals that look back on minutes need not open the files of years.
 fn samples_since(kind: Kind, catalog: &Catalog, ids: &[&str], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    if kind != Kind::HostMetrics {
+    if !MOMENTARY.contains(&kind) {
         return None;
     }
     let view = known_view_name(kind);

@@ -5,11 +5,11 @@ use atalaya_model::{Clock, Language};
 use atalaya_store::{Home, Snapshot};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     console::Console,
-    context::Context,
+    context::{AlertTurns, Context},
     output::{Format, Table},
 };
 
@@ -111,8 +111,11 @@ pub(crate) struct Watcher {
     runner: Runner,
     sender: Sender,
     clock: Arc<dyn Clock>,
-    turn: Arc<tokio::sync::Mutex<()>>,
+    turns: Arc<AlertTurns>,
 }
+
+/// The least time between two looks.
+const PAUSE: Duration = Duration::from_secs(2);
 
 impl Watcher {
     pub(crate) async fn start(context: &Context) -> anyhow::Result<Self> {
@@ -138,53 +141,73 @@ impl Watcher {
             runner,
             sender,
             clock,
-            turn: Arc::clone(&context.alert_turn),
+            turns: Arc::clone(&context.alert_turns),
         })
     }
 
     async fn once(&self) -> anyhow::Result<Vec<String>> {
-        let _turn = self.turn.lock().await;
-        let report = self.runner.tick().await?;
+        let report = {
+            let _turn = self.turns.deciding.lock().await;
+            self.runner.tick().await?
+        };
+        let _turn = self.turns.sending.lock().await;
         self.sender.deliver_due().await?;
         Ok(report.lines)
     }
 
-    /// Runs until `commits` ends. A failure is told and tried again: watching must not end because of it.
-    pub(crate) async fn run(self, mut commits: watch::Receiver<u64>) {
+    /// Runs until `commits` ends. Deciding and sending do not wait for each other: a vendor that hangs delays no decision.
+    pub(crate) async fn run(self, commits: watch::Receiver<u64>) {
+        let decided = Notify::new();
+        tokio::select! {
+            () = self.decide(commits, &decided) => {}
+            () = self.send(&decided) => {}
+        }
+    }
+
+    /// Looks at the rules after commits, and every minute: a new day needs no commit. A failure is told and tried again:
+    /// watching must not end because of it.
+    async fn decide(&self, mut commits: watch::Receiver<u64>, decided: &Notify) {
+        // Where data lands all the time, one look serves the commits of some seconds.
+        let mut pace = tokio::time::interval(PAUSE);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            pace.tick().await;
+            commits.mark_unchanged();
             {
-                let _turn = self.turn.lock().await;
+                let _turn = self.turns.deciding.lock().await;
                 match self.runner.tick().await {
-                    Ok(report) => report.lines.iter().for_each(|line| tracing::info!("{line}")),
+                    Ok(report) => report.lines.iter().for_each(|line| tracing::debug!("{line}")),
                     Err(error) => tracing::error!("rules could not be evaluated: {error}"),
                 }
             }
-            // A new day needs no commit: whatever else is waited for, the rules are looked at again in a minute.
+            decided.notify_one();
             let look_again = tokio::time::Instant::now() + Duration::from_secs(60);
-            loop {
-                let turn = self.turn.lock().await;
-                let delivered = self.sender.deliver_due().await;
-                drop(turn);
-                let wait = match delivered {
-                    Ok(Some(next)) => (next - self.clock.now())
-                        .to_std()
-                        .unwrap_or(Duration::ZERO)
-                        .max(Duration::from_millis(50)),
-                    Ok(None) => Duration::from_secs(60),
-                    Err(error) => {
-                        tracing::error!("delivery: {error}");
-                        Duration::from_secs(5)
-                    }
-                };
-                // A commit, the next delivery or the minute, whichever comes first.
-                let wait = wait.min(look_again.saturating_duration_since(tokio::time::Instant::now()));
-                match tokio::time::timeout(wait, commits.changed()).await {
-                    Ok(Ok(())) => break,
-                    Ok(Err(_)) => return,
-                    Err(_) if tokio::time::Instant::now() >= look_again => break,
-                    Err(_) => {}
-                }
+            match tokio::time::timeout_at(look_again, commits.changed()).await {
+                Ok(Err(_)) => return,
+                Ok(Ok(())) | Err(_) => {}
             }
+        }
+    }
+
+    /// Delivers what is due, as soon as it is decided and whenever it is due again.
+    async fn send(&self, decided: &Notify) {
+        loop {
+            let delivered = {
+                let _turn = self.turns.sending.lock().await;
+                self.sender.deliver_due().await
+            };
+            let wait = match delivered {
+                Ok(Some(next)) => (next - self.clock.now())
+                    .to_std()
+                    .unwrap_or(Duration::ZERO)
+                    .max(Duration::from_millis(50)),
+                Ok(None) => Duration::from_secs(60),
+                Err(error) => {
+                    tracing::error!("delivery: {error}");
+                    Duration::from_secs(5)
+                }
+            };
+            let _ = tokio::time::timeout(wait.min(Duration::from_secs(60)), decided.notified()).await;
         }
     }
 }

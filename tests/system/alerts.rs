@@ -7,13 +7,15 @@ use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, rou
 
 /// A vendor that answers by a script and remembers what it was sent and what it answered.
 #[derive(Clone, Default)]
-struct Vendor {
-    script: Arc<Mutex<Vec<Step>>>,
-    received: Arc<Mutex<Vec<(u16, serde_json::Value)>>>,
+pub(crate) struct Vendor {
+    pub(crate) script: Arc<Mutex<Vec<Step>>>,
+    /// Slack's answers, in turn; then `ok`.
+    pub(crate) slack: Arc<Mutex<Vec<(u16, &'static str)>>>,
+    pub(crate) received: Arc<Mutex<Vec<(u16, serde_json::Value)>>>,
 }
 
 #[derive(Clone, Copy)]
-enum Step {
+pub(crate) enum Step {
     Answer(u16, Option<&'static str>),
     /// Takes the request and never answers.
     Hang,
@@ -46,7 +48,7 @@ async fn enqueue(State(vendor): State<Vendor>, body: String) -> axum::response::
     }
 }
 
-async fn start(script: Vec<Step>) -> (Vendor, String) {
+pub(crate) async fn start(script: Vec<Step>) -> (Vendor, String) {
     let vendor = Vendor {
         script: Arc::new(Mutex::new(script)),
         ..Vendor::default()
@@ -60,12 +62,17 @@ async fn start(script: Vec<Step>) -> (Vendor, String) {
             post(move |body: String| {
                 let slack = slack.clone();
                 async move {
-                    slack
-                        .received
-                        .lock()
-                        .unwrap()
-                        .push((200, serde_json::from_str(&body).unwrap()));
-                    "ok"
+                    let (status, answer) = {
+                        let mut script = slack.slack.lock().unwrap();
+                        if script.is_empty() {
+                            (200, "ok")
+                        } else {
+                            script.remove(0)
+                        }
+                    };
+                    let body = serde_json::from_str(&body).unwrap();
+                    slack.received.lock().unwrap().push((status, body));
+                    (StatusCode::from_u16(status).unwrap(), answer)
                 }
             }),
         );
@@ -100,7 +107,7 @@ fn recover(home: &Home) {
     home.import(&home.file("corrected.csv", content), "orders");
 }
 
-async fn once(home: &Home, address: &str, now: &str) {
+pub(crate) async fn once(home: &Home, address: &str, now: &str) {
     let mut command = home.command(&["alerts", "run", "--once"]);
     command
         .env("ATALAYA_NOW", now)
@@ -113,7 +120,7 @@ async fn once(home: &Home, address: &str, now: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn events(vendor: &Vendor) -> Vec<(u16, String)> {
+pub(crate) fn events(vendor: &Vendor) -> Vec<(u16, String)> {
     let received = vendor.received.lock().unwrap();
     received
         .iter()

@@ -111,7 +111,7 @@ fn every_rule_fires_and_recovers_in_the_demo() {
 
     let verified = home.ok(&["verify"]);
     assert!(
-        verified.contains("39 signals") && verified.contains(" 0 differences between the engines"),
+        verified.contains("40 signals") && verified.contains(" 0 differences between the engines"),
         "{verified}"
     );
     assert!(home.ok(&["alerts", "ledger", "verify"]).contains("unbroken"));

@@ -24,6 +24,7 @@ mod letters;
 mod lifetimes;
 mod log_crash;
 mod money;
+mod oncall;
 mod operations;
 mod operator;
 mod owner;

@@ -42,13 +42,22 @@ pub(crate) fn listening_with(home: &Home, intake: &str, variables: &[(&str, &str
 
 /// The same at an address that its clients know.
 pub(crate) fn listening_at(home: &Home, intake: &str, address: &str, variables: &[(&str, &str)]) -> Serving {
+    listening_as(home, intake, &["--receive", address], variables)
+}
+
+/// The same, watching the rules too.
+pub(crate) fn listening_with_alerts(home: &Home, intake: &str, variables: &[(&str, &str)]) -> Serving {
+    listening_as(home, intake, &["--receive", "127.0.0.1:0", "--with-alerts"], variables)
+}
+
+fn listening_as(home: &Home, intake: &str, words: &[&str], variables: &[(&str, &str)]) -> Serving {
     std::fs::create_dir_all(home.path()).unwrap();
     if !home.path().join("home.toml").is_file() {
         std::fs::write(home.path().join("home.toml"), "reporting_currency = 'EUR'\n").unwrap();
     }
     std::fs::write(home.path().join("sources.toml"), format!("{intake}\n{SOURCES}")).unwrap();
     std::fs::write(home.path().join("bus.key"), "bus-key-123\n").unwrap();
-    serve(home, &["--receive", address], &[&KEYS[..], variables].concat())
+    serve(home, words, &[&KEYS[..], variables].concat())
 }
 
 /// What a SELECT finds in a table as it lies on disk, every version of every record, after the log was moved there.

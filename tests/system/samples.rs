@@ -12,7 +12,7 @@ use atalaya_tests::Home;
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::receivers::{answer, listening, listening_at};
+use crate::receivers::{answer, listening, listening_at, listening_with_alerts};
 
 const SOURCES: &str = r#"
 [[source]]
@@ -155,6 +155,102 @@ async fn prometheus_delivers_what_it_measures_once_though_we_are_killed() {
     let hosts = home.ok(&["sql", "SELECT DISTINCT host FROM host_metrics_known", "--format", "csv"]);
     assert_eq!(hosts, format!("host\n127.0.0.1:{exporter_port}\n"));
     assert!(!home.ok(&["sources", "--format", "csv"]).contains(KEY));
+
+    // What the alerts look at is what the counters say, added up here once more.
+    drop(_prometheus);
+    let rows = |signal: &str| {
+        let text = home.ok(&["signal", signal, "--format", "csv"]);
+        let mut rows = csv::Reader::from_reader(text.as_bytes()).into_records();
+        let row = rows.next().unwrap().unwrap();
+        assert!(rows.next().is_none(), "one host");
+        (row[3].parse::<i64>().unwrap(), row[4].parse::<i64>().unwrap())
+    };
+    let (mut busy, mut all) = (0, 0);
+    for (labels, samples) in landed(&home, "node_cpu_seconds_total") {
+        let gained = samples.last().unwrap().1 - samples[0].1;
+        all += gained;
+        busy += if labels.contains("\"mode\":\"idle\"") {
+            0
+        } else {
+            gained
+        };
+    }
+    assert_eq!(rows("cpu_utilization"), (busy, all));
+    let (used, total) = rows("ram_utilization");
+    assert!(0 < used && used < total, "{used} of {total}");
+}
+
+/// Rules as they are shipped, on this machine: it takes some seven minutes and an otherwise idle machine, so it belongs to the
+/// large numbers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_machine_pages_after_five_minutes_and_is_well_again_when_it_rests() {
+    let Some(programs) = std::env::var_os("ATALAYA_MONITORING")
+        .map(PathBuf::from)
+        .filter(|_| atalaya_tests::soak())
+    else {
+        eprintln!("skipped: it belongs to `cargo xtask soak`, with Prometheus");
+        return;
+    };
+    let home = home();
+    let (vendor, pagerduty) = crate::alerts::start(vec![]).await;
+    let key = "0123456789abcdef0123456789abcdef";
+    let variables = [
+        ("ATALAYA_PAGERDUTY_URL", pagerduty.as_str()),
+        ("ATALAYA_PAGERDUTY_ROUTING_KEY", key),
+    ];
+    let serving = listening_with_alerts(&home, SOURCES, &variables);
+    let (exporter_port, port) = (free_port(), free_port());
+    let _exporter = start(
+        Command::new(programs.join("prometheus-node-exporter"))
+            .arg(format!("--web.listen-address=127.0.0.1:{exporter_port}")),
+    );
+    let configuration = format!(
+        "global: {{ scrape_interval: 5s, scrape_timeout: 5s }}\n\
+         scrape_configs: [{{ job_name: node, static_configs: [{{ targets: ['127.0.0.1:{exporter_port}'] }}] }}]\n\
+         remote_write:\n\
+         - url: http://{}/api/v1/write\n  \
+           authorization: {{ credentials: {KEY} }}\n",
+        serving.events
+    );
+    let file = home.file("prometheus.yml", configuration);
+    let data = tempfile::tempdir().unwrap();
+    let _prometheus = start(
+        Command::new(programs.join("prometheus"))
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", data.path().display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}")),
+    );
+    let began = std::time::SystemTime::now();
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let loops: Vec<Running> = (0..processors)
+        .map(|_| start(Command::new("timeout").args(["600", "sh", "-c", "while :; do :; done"])))
+        .collect();
+    let mut ticker = tokio::time::interval(Duration::from_secs(1));
+    let mut wait_for = async |wanted: &str, most_secs: u64| {
+        let from = std::time::SystemTime::now();
+        while !crate::alerts::events(&vendor)
+            .iter()
+            .any(|(_, action)| action == wanted)
+        {
+            ticker.tick().await;
+            assert!(
+                from.elapsed().unwrap().as_secs() < most_secs,
+                "no {wanted} within {most_secs} s"
+            );
+        }
+        began.elapsed().unwrap().as_secs()
+    };
+    let fired_secs = wait_for("trigger", 500).await;
+    drop(loops);
+    let resolved_secs = wait_for("resolve", 400).await;
+    eprintln!(
+        "fired after {fired_secs} s of load, resolved {} s after its end",
+        resolved_secs - fired_secs
+    );
+    assert!(
+        fired_secs >= 300,
+        "{fired_secs} s are less than the five minutes of the rule"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,7 +58,7 @@ impl Control {
         }
         for (id, words, told) in &decision.updates {
             add_event(&mut transaction, *id, "joined", "atalaya", words, now).await?;
-            add_intents(&mut transaction, *id, told, now).await?;
+            add_told(&mut transaction, *id, told, now).await?;
         }
         for (id, told) in &decision.releases {
             sqlx::query("UPDATE incidents SET suppressed_by = NULL WHERE id = ?1")
@@ -66,7 +66,7 @@ impl Control {
                 .execute(&mut *transaction)
                 .await?;
             add_event(&mut transaction, *id, "told", "atalaya", "no longer suppressed", now).await?;
-            add_intents(&mut transaction, *id, told, now).await?;
+            add_told(&mut transaction, *id, told, now).await?;
         }
         for (id, words, told) in &decision.closings {
             sqlx::query("UPDATE incidents SET resolved_at_ms = ?2 WHERE id = ?1")
@@ -75,7 +75,7 @@ impl Control {
                 .execute(&mut *transaction)
                 .await?;
             add_event(&mut transaction, *id, "resolved", "atalaya", words, now).await?;
-            add_intents(&mut transaction, *id, told, now).await?;
+            add_told(&mut transaction, *id, told, now).await?;
             ledger::append_event(&mut transaction, now, *id, "resolved", words).await?;
         }
         transaction.commit().await?;
@@ -111,32 +111,47 @@ async fn open(
     if let Some(reason) = &opening.suppressed_by {
         add_event(connection, id, "suppressed", "atalaya", reason, now).await?;
     }
-    add_intents(connection, id, &opening.told, now).await?;
+    add_told(connection, id, &opening.told, now).await?;
     ledger::append_event(connection, now, id, "opened", verdict).await?;
     Ok(id)
 }
 
-async fn add_intents(
+/// Writes what is told of an incident for each route.
+async fn add_told(
     connection: &mut SqliteConnection,
     incident_id: i64,
     told: &Told,
     now: DateTime<Utc>,
 ) -> Result<(), AlertError> {
-    if told.is_empty() {
+    let Some((_, message)) = told.first() else {
         return Ok(());
-    }
+    };
+    let bodies = told
+        .iter()
+        .map(|(route, message)| Ok((*route, serde_json::to_string(&notify::body(*route, message))?)))
+        .collect::<Result<Vec<_>, AlertError>>()?;
+    add_intents(connection, incident_id, message.action.name(), &bodies, now).await
+}
+
+/// Adds intents as the next step of an incident.
+pub(super) async fn add_intents(
+    connection: &mut SqliteConnection,
+    incident_id: i64,
+    action: &str,
+    bodies: &[(Route, String)],
+    now: DateTime<Utc>,
+) -> Result<(), AlertError> {
     let step: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(step), 0) + 1 FROM intents WHERE incident_id = ?1")
         .bind(incident_id)
         .fetch_one(&mut *connection)
         .await?;
-    for (route, message) in told {
-        let body = serde_json::to_string(&notify::body(*route, message))?;
+    for (route, body) in bodies {
         sqlx::query(
             "INSERT INTO intents (incident_id, step, action, route, body, state, not_before_ms) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6)",
         )
         .bind(incident_id)
         .bind(step)
-        .bind(message.action.name())
+        .bind(action)
         .bind(route.name())
         .bind(body)
         .bind(now.timestamp_millis())

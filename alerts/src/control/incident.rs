@@ -156,6 +156,39 @@ impl Control {
         Ok(open == 1)
     }
 
+    /// Somebody took an incident elsewhere, or gave it back. What is already known changes nothing.
+    pub(crate) async fn hear(
+        &self,
+        dedup_key: &str,
+        is_taken: bool,
+        actor: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), AlertError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let found = sqlx::query(
+            "SELECT id FROM incidents WHERE dedup_key = ?1 AND resolved_at_ms IS NULL AND (acknowledged_at_ms IS NULL) = ?2",
+        )
+        .bind(dedup_key)
+        .bind(i64::from(is_taken))
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(row) = found else {
+            return Ok(());
+        };
+        let id: i64 = row.try_get("id")?;
+        sqlx::query("UPDATE incidents SET acknowledged_at_ms = ?2, acknowledged_by = ?3 WHERE id = ?1")
+            .bind(id)
+            .bind(is_taken.then(|| at.timestamp_millis()))
+            .bind(is_taken.then_some(actor))
+            .execute(&mut *transaction)
+            .await?;
+        let event = if is_taken { "acknowledged" } else { "given back" };
+        add_event(&mut transaction, id, event, actor, "by way of PagerDuty", at).await?;
+        ledger::append_event(&mut transaction, at, id, event, actor).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Writes something into an incident's timeline; `false` when there is no such incident.
     pub async fn note(&self, id: i64, actor: &str, note: &str, now: DateTime<Utc>) -> Result<bool, AlertError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;

@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{Row, sqlite::SqliteRow};
 
+use super::apply::add_intents;
 use super::{Control, instant};
 use crate::{
     AlertError, Route,
@@ -41,7 +42,14 @@ pub(crate) struct Outcome<'a> {
     pub(crate) status: Option<u16>,
     pub(crate) answer: &'a str,
     pub(crate) latency_ms: Option<i64>,
+    /// A plainer body to be tried next.
+    pub(crate) body: Option<String>,
+    /// What another route is told instead.
+    pub(crate) elsewhere: Option<(Route, String)>,
 }
+
+/// The action of a notice that something was not delivered.
+pub(crate) const NOTICE: &str = "notice";
 
 fn intent(row: &SqliteRow) -> Result<Intent, sqlx::Error> {
     let route: String = row.try_get("route")?;
@@ -94,6 +102,23 @@ impl Control {
         .bind(i64::from(outcome.is_attempt))
         .execute(&mut *transaction)
         .await?;
+        if let Some(body) = &outcome.body {
+            sqlx::query("UPDATE intents SET body = ?2 WHERE id = ?1")
+                .bind(intent.id)
+                .bind(body)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        if let Some((route, body)) = &outcome.elsewhere {
+            add_intents(
+                &mut transaction,
+                intent.incident_id,
+                NOTICE,
+                &[(*route, body.clone())],
+                now,
+            )
+            .await?;
+        }
         if outcome.is_attempt || outcome.state == "dead" {
             let event = match outcome.state {
                 "delivered" => format!("{} delivered", intent.action),

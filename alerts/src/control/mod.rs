@@ -16,7 +16,7 @@ use crate::AlertError;
 pub(crate) use apply::{Decision, Opening, Told};
 pub use incident::{Incident, IncidentKind, TimelineEntry};
 pub use intent::Intent;
-pub(crate) use intent::Outcome;
+pub(crate) use intent::{NOTICE, Outcome};
 pub use silence::Silence;
 pub(crate) use standings::Kept;
 pub use standings::Look;

@@ -25,6 +25,9 @@ pub enum Route {
 }
 
 impl Route {
+    /// All routes, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Pagerduty, Self::Slack, Self::Email];
+
     /// Its name in rules and tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -36,9 +39,7 @@ impl Route {
 
     /// Reads a name as [`Route::name`] writes it.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Pagerduty, Self::Slack, Self::Email]
-            .into_iter()
-            .find(|route| route.name() == name)
+        Self::ALL.into_iter().find(|route| route.name() == name)
     }
 }
 
@@ -51,6 +52,11 @@ pub enum Class {
     Retry {
         /// Seconds the vendor asked to wait.
         after_secs: Option<u64>,
+        /// Why, in the vendor's words.
+        reason: String,
+    },
+    /// Accepted perhaps when it is written more plainly.
+    Degrade {
         /// Why, in the vendor's words.
         reason: String,
     },
@@ -153,6 +159,14 @@ pub(crate) fn classify(route: Route, answer: &Answer, now: DateTime<Utc>) -> Cla
         Route::Pagerduty => pagerduty::classify(answer, now),
         Route::Slack => slack::classify(answer, now),
         Route::Email => email::classify(answer),
+    }
+}
+
+/// The same body written more plainly; `None` when it cannot be plainer.
+pub(crate) fn plainer(route: Route, body: &str) -> Option<String> {
+    match route {
+        Route::Slack => slack::plainer(body),
+        Route::Pagerduty | Route::Email => None,
     }
 }
 

@@ -42,6 +42,25 @@ pub(super) fn body(message: &Message) -> Value {
     })
 }
 
+/// Answers that are about the form of the message: its text alone may pass.
+const FORM: [&str; 6] = [
+    "invalid_blocks",
+    "msg_blocks_too_long",
+    "msg_too_long",
+    "invalid_payload",
+    "attachment_payload_limit_exceeded",
+    "metadata_too_large",
+];
+
+/// The text alone, shortened, of a message with blocks.
+pub(super) fn plainer(body: &str) -> Option<String> {
+    let mut body: Value = serde_json::from_str(body).ok()?;
+    body.as_object_mut()?.remove("blocks")?;
+    let text: String = body["text"].as_str()?.chars().take(SECTION_CHARS).collect();
+    body["text"] = text.into();
+    Some(body.to_string())
+}
+
 /// Slack reads `&`, `<` and `>`; anything else is text.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -67,6 +86,7 @@ pub(super) fn classify(answer: &Answer, now: DateTime<Utc>) -> Class {
             after_secs: retry_after_secs(answer, now),
             reason,
         },
+        _ if FORM.iter().any(|word| body.contains(word)) => Class::Degrade { reason },
         _ => Class::Permanent { reason },
     }
 }

@@ -111,6 +111,23 @@ mod tests {
     }
 
     #[test]
+    fn every_rule_stands_in_the_manual() {
+        let manual = include_str!("../../../docs/alerts.md");
+        for rule in shipped().unwrap().iter() {
+            let line = manual
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{}` |", rule.id)));
+            let routes: Vec<&str> = rule.routes.iter().map(|route| route.name()).collect();
+            let ending = format!("| {} |", routes.join(" "));
+            assert!(
+                line.is_some_and(|line| line.ends_with(&ending)),
+                "{}: {line:?}",
+                rule.id
+            );
+        }
+    }
+
+    #[test]
     fn a_rule_that_fails_its_test_is_refused_with_its_name() {
         let text = shipped_text("revenue_drop").replace("expect = [\"firing\"]", "expect = [\"ok\"]");
         let error = parse("revenue_drop.toml", &text).unwrap_err().to_string();

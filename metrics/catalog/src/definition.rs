@@ -26,7 +26,7 @@ pub struct Definition {
     pub reading: Option<ReadingUnit>,
     /// Columns that a signal gives for people to understand it.
     pub evidence: Vec<String>,
-    /// How many minutes of samples it looks back on, where it looks back on few.
+    /// How many minutes of momentary records (samples, requests, checks, events) it looks back on; all when absent.
     pub horizon_minutes: Option<u32>,
     /// The `SELECT`, with `{by}` where the dimensions asked for go.
     pub sql: String,

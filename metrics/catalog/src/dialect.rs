@@ -67,6 +67,7 @@ pub const BASE_TABLES: &[&str] = &[
     "success_interventions_known",
     "onboarding_steps_known",
     "automations_known",
+    "vendor_events_known",
     "payments_known",
     "reported_values_known",
     "periods",

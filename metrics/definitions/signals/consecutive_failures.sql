@@ -3,6 +3,7 @@
 --- name_es = "Fallos seguidos de servicios externos"
 --- unit = "rows"
 --- reading = "count"
+--- horizon_minutes = 65
 --- description_en = "How many of the newest requests to an outside service (its name begins with external:) failed one after another, within the last hour."
 --- description_es = "Cuántas de las últimas peticiones a un servicio externo (su nombre empieza por external:) fallaron seguidas, en la última hora."
 --- depends_on = ["http_requests_known", "moments"]

@@ -3,6 +3,7 @@
 --- name_es = "Caída, 24 horas"
 --- unit = "rows"
 --- reading = "percent"
+--- horizon_minutes = 1445
 --- description_en = "Failed checks of a service, of all its checks in the last 24 hours. Planned maintenance and checks that were not made count neither way."
 --- description_es = "Comprobaciones fallidas de un servicio, de todas las de las últimas 24 horas. El mantenimiento planificado y las comprobaciones no hechas no cuentan."
 --- depends_on = ["uptime_checks_known", "moments"]

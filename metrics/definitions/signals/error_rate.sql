@@ -3,6 +3,7 @@
 --- name_es = "Tasa de error, 5 minutos"
 --- unit = "rows"
 --- reading = "percent"
+--- horizon_minutes = 10
 --- description_en = "Requests of a service that failed (status 500 and above, or an exception), of those of the last 5 minutes, while no release is younger than 24 hours."
 --- description_es = "Peticiones de un servicio que fallaron (estado 500 o más, o una excepción), de las de los últimos 5 minutos, cuando ninguna versión tiene menos de 24 horas."
 --- depends_on = ["http_requests_known", "releases_known", "moments"]

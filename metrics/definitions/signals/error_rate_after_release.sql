@@ -3,6 +3,7 @@
 --- name_es = "Tasa de error tras una versión"
 --- unit = "rows"
 --- reading = "percent"
+--- horizon_minutes = 10
 --- description_en = "Requests of a service that failed (status 500 and above, or an exception), of those of the last 5 minutes, within 24 hours of a release to production."
 --- description_es = "Peticiones de un servicio que fallaron (estado 500 o más, o una excepción), de las de los últimos 5 minutos, en las 24 horas tras una versión en producción."
 --- depends_on = ["http_requests_known", "releases_known", "moments"]

@@ -4,6 +4,7 @@
 --- unit = "rows"
 --- reading = "count"
 --- evidence = ["reason"]
+--- horizon_minutes = 65
 --- description_en = "Services and regions whose newest check, not older than an hour, failed outside planned maintenance."
 --- description_es = "Servicios y regiones cuya última comprobación, de menos de una hora, falló fuera del mantenimiento planificado."
 --- depends_on = ["uptime_checks_known", "moments"]

@@ -3,6 +3,7 @@
 --- name_es = "Funciones usadas por cuenta, 30 días"
 --- unit = "rows"
 --- reading = "percent"
+--- horizon_minutes = 43205
 --- description_en = "Kinds of tracked events that an account caused in the last 30 days, of all that any account caused."
 --- description_es = "Tipos de eventos que una cuenta causó en los últimos 30 días, de todos los que causó alguna cuenta."
 --- depends_on = ["product_events_known", "moments"]

@@ -3,6 +3,7 @@
 --- name_es = "Usuarios sin actividad"
 --- unit = "rows"
 --- reading = "seconds"
+--- horizon_minutes = 86405
 --- description_en = "Time since the last event of every user who was seen in the last 60 days."
 --- description_es = "Tiempo desde el último evento de cada usuario visto en los últimos 60 días."
 --- depends_on = ["product_events_known", "moments"]

@@ -3,6 +3,7 @@
 --- name_es = "Tiempo de respuesta tras una versión"
 --- unit = "rows"
 --- reading = "seconds"
+--- horizon_minutes = 10
 --- description_en = "The time within which 95 of 100 requests of a service were answered (nearest rank) over the last 5 minutes. Fewer than 20 requests say nothing. Within 24 hours of a release to production."
 --- description_es = "El tiempo en que se respondieron 95 de cada 100 peticiones de un servicio (rango más cercano) en los últimos 5 minutos. Menos de 20 peticiones no dicen nada. En las 24 horas tras una versión en producción."
 --- depends_on = ["http_requests_known", "releases_known", "moments"]

@@ -3,6 +3,7 @@
 --- name_es = "Disponibilidad, mes en curso"
 --- unit = "rows"
 --- reading = "percent"
+--- horizon_minutes = 46200
 --- description_en = "Passed checks of a service, of all its checks since the month began. Planned maintenance counts neither way."
 --- description_es = "Comprobaciones superadas de un servicio, de todas desde que empezó el mes. El mantenimiento planificado no cuenta."
 --- depends_on = ["uptime_checks_known", "moments"]
