@@ -5,19 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    Condition, Judgement, Phase, Rule, Standing,
+    Condition, Judgement, Phase, Rule, Standing, Timing,
     control::{Incident, IncidentKind, Kept},
+    message::Ending,
     observe::{ALL, Observed},
     rule::{Group, WhenGone},
     standing::Change,
 };
 
 /// The rule itself, where it is not one of its things that has no value.
-const RULE_ITSELF: &str = "";
+pub(crate) const RULE_ITSELF: &str = "\u{1}rule";
 /// The group of everything.
 const EVERYTHING: &str = "*";
 /// A thing that was well and has not been spoken of for so long is forgotten: a host that was switched off.
 const FORGOTTEN_AFTER_HOURS: i64 = 24;
+/// Something that fires and has not been spoken of for so long is given up, in words that do not say that it is well.
+const GIVEN_UP_AFTER_HOURS: i64 = 7 * 24;
+/// Seconds after which people hear that a rule cannot be judged at all.
+const FAULT_TOLD_AFTER_SECS: i64 = 600;
 
 /// What changes.
 #[derive(Debug, Default)]
@@ -26,16 +31,16 @@ pub(crate) struct Outline {
     pub(crate) standings: Vec<(String, Option<Kept>)>,
     /// Incidents to open, with the things that are in them.
     pub(crate) openings: Vec<(IncidentKind, String, Vec<String>)>,
-    /// Open incidents that things joined, with all that are in them and those that are new.
+    /// Open incidents that things joined, with all that are in them, the new ones first, and those that are new.
     pub(crate) joined: Vec<(i64, Vec<String>, Vec<String>)>,
     /// Open incidents that go on, with all that are in them.
     pub(crate) lasting: Vec<(i64, Vec<String>)>,
-    /// Open incidents that are over.
-    pub(crate) closings: Vec<i64>,
+    /// Open incidents that are over, and how they ended.
+    pub(crate) closings: Vec<(i64, Ending)>,
     /// What was found, in one line.
     pub(crate) verdict: String,
-    /// Whether anything fires.
-    pub(crate) is_firing: bool,
+    /// What fires and has a value, and since when.
+    pub(crate) firing: BTreeMap<String, DateTime<Utc>>,
 }
 
 /// Judges what is seen, moves every thing on, and says what that means for incidents.
@@ -49,20 +54,38 @@ pub(crate) fn decide(
     let (judged, reason) = judge(rule, kept, observed);
     let mut outline = Outline::default();
     let mut after: BTreeMap<String, Kept> = kept.clone();
-    let mut fired: BTreeSet<String> = BTreeSet::new();
+    // What people hear of for the first time.
+    let mut news: BTreeSet<(IncidentKind, String)> = BTreeSet::new();
+    let mut given_up: BTreeSet<String> = BTreeSet::new();
+    let seen: BTreeSet<&str> = observed
+        .iter()
+        .flat_map(|seen| &seen.readings)
+        .map(|reading| reading.entity.as_str())
+        .collect();
     for (entity, (judgement, label)) in &judged {
         let before = kept.get(entity);
         let standing = before.map_or_else(|| Standing::new(now), |kept| kept.standing);
-        let (next, changes) = standing.after(judgement, rule.timing, now);
-        if changes.contains(&Change::Fired) {
-            fired.insert(entity.clone());
+        let timing = match entity.as_str() {
+            RULE_ITSELF => Timing {
+                missing_secs: rule.timing.missing_secs.min(FAULT_TOLD_AFTER_SECS),
+                ..rule.timing
+            },
+            _ => rule.timing,
+        };
+        let (next, changes) = standing.after(judgement, timing, now);
+        for (change, kind) in [
+            (Change::Fired, IncidentKind::Breach),
+            (Change::WentBlind, IncidentKind::Blind),
+        ] {
+            if changes.contains(&change) {
+                news.insert((kind, entity.clone()));
+            }
         }
         let next = Kept {
             label: label.clone().or_else(|| before.and_then(|kept| kept.label.clone())),
             standing: next,
         };
-        let is_seen = observed.is_ok_and(|seen| seen.readings.iter().any(|reading| reading.entity == *entity));
-        if is_worth_keeping(rule, entity, &next, is_seen, now) {
+        if is_worth_keeping(rule, entity, &next, seen.contains(entity.as_str()), now) {
             if before != Some(&next) {
                 outline.standings.push((entity.clone(), Some(next.clone())));
             }
@@ -71,12 +94,17 @@ pub(crate) fn decide(
             if before.is_some() {
                 outline.standings.push((entity.clone(), None));
             }
+            if next.standing.missing_since_at.is_some() {
+                given_up.insert(entity.clone());
+            }
             after.remove(entity);
         }
     }
     let mut groups: BTreeMap<(IncidentKind, String), Vec<String>> = BTreeMap::new();
     for (entity, kept) in &after {
-        if kept.standing.phase.is_firing() && (!rule.is_notice || fired.contains(entity)) {
+        if kept.standing.phase.is_firing()
+            && (!rule.is_notice || news.contains(&(IncidentKind::Breach, entity.clone())))
+        {
             let key = match rule.group {
                 Group::Rule => EVERYTHING.to_owned(),
                 Group::Entity => entity.clone(),
@@ -91,17 +119,29 @@ pub(crate) fn decide(
             groups.entry(key).or_default().push(entity.clone());
         }
     }
-    outline.is_firing = after.values().any(|kept| kept.standing.phase.is_firing());
+    outline.firing = after
+        .iter()
+        .filter(|(_, kept)| kept.standing.phase.is_firing() && kept.standing.missing_since_at.is_none())
+        .map(|(entity, kept)| (entity.clone(), kept.standing.since_at))
+        .collect();
     for incident in open {
         match groups.remove(&(incident.kind, incident.group_key.clone())) {
-            None => outline.closings.push(incident.id),
+            None => {
+                let is_given_up =
+                    given_up.contains(&incident.group_key) || incident.group_key == EVERYTHING && !given_up.is_empty();
+                let ending = match incident.kind {
+                    _ if is_given_up => Ending::GivenUp,
+                    IncidentKind::Breach => Ending::Recovered,
+                    IncidentKind::Blind => Ending::Sees,
+                };
+                outline.closings.push((incident.id, ending));
+            }
             Some(members) => {
-                let new: Vec<String> = members
-                    .iter()
-                    .filter(|entity| fired.contains(*entity))
-                    .cloned()
-                    .collect();
-                if incident.kind == IncidentKind::Breach && !new.is_empty() {
+                let (new, old): (Vec<String>, Vec<String>) = members
+                    .into_iter()
+                    .partition(|entity| news.contains(&(incident.kind, entity.clone())));
+                let members: Vec<String> = new.iter().chain(&old).cloned().collect();
+                if !new.is_empty() {
                     outline.joined.push((incident.id, members, new));
                 } else {
                     outline.lasting.push((incident.id, members));
@@ -125,7 +165,7 @@ fn judge(rule: &Rule, kept: &BTreeMap<String, Kept>, observed: Result<&Observed,
         reason: reason.to_owned(),
     };
     let comparable = observed.map_err(str::to_owned).and_then(|seen| match &rule.condition {
-        Condition::Present => Ok(seen),
+        Condition::Present { .. } => Ok(seen),
         // What was never seen needs no limit that fits.
         Condition::Level { .. } if seen.readings.is_empty() && kept.is_empty() => Ok(seen),
         Condition::Level { fires: (_, limit), .. } => limit.check(seen.unit, seen.currency).map(|()| seen),
@@ -144,7 +184,7 @@ fn judge(rule: &Rule, kept: &BTreeMap<String, Kept>, observed: Result<&Observed,
         .map(|reading| {
             let judgement = match rule.condition {
                 // What was over before anybody heard of it is told all the same, once.
-                Condition::Present if !kept.contains_key(&reading.entity) => Judgement::Breach,
+                Condition::Present { also_when_over: true } if !kept.contains_key(&reading.entity) => Judgement::Breach,
                 _ => rule.condition.judge(reading.numerator, reading.denominator),
             };
             (reading.entity.clone(), (judgement, reading.label.clone()))
@@ -174,12 +214,14 @@ fn is_worth_keeping(rule: &Rule, entity: &str, kept: &Kept, is_seen: bool, now: 
         missing_since_at,
         ..
     } = kept.standing;
+    let lasts = |since: DateTime<Utc>, hours: i64| now - since < TimeDelta::hours(hours);
     match (phase, missing_since_at) {
-        (Phase::Ok, None) if rule.condition == Condition::Present => is_seen,
+        // What is spoken of, though without a value, is remembered.
+        (_, Some(_)) if is_seen || entity == RULE_ITSELF || entity == ALL => true,
+        (Phase::Ok, None) if matches!(rule.condition, Condition::Present { .. }) => is_seen,
         (Phase::Ok, None) => entity != RULE_ITSELF && rule.when_gone == WhenGone::Unknown,
-        (Phase::Ok, Some(since)) => {
-            entity == RULE_ITSELF || entity == ALL || now - since < TimeDelta::hours(FORGOTTEN_AFTER_HOURS)
-        }
+        (Phase::Ok, Some(since)) => lasts(since, FORGOTTEN_AFTER_HOURS),
+        (_, Some(since)) => lasts(since, GIVEN_UP_AFTER_HOURS),
         _ => true,
     }
 }

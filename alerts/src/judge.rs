@@ -47,8 +47,11 @@ impl Side {
 /// When a reading breaches and when it is clear again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// It is there: an event, something that waits for somebody. A value of 0 says that it is over.
-    Present,
+    /// It is there: an event, something that waits for somebody. A value of 0 says that it is over, or well.
+    Present {
+        /// Whether what was over before it was first seen is told all the same.
+        also_when_over: bool,
+    },
     /// Its value lies on a side of a limit.
     Level {
         /// The side that breaches.
@@ -123,6 +126,8 @@ impl Condition {
         }
         match recovers {
             Some((side, limit)) if !side.holds(limit.compare(numerator, denominator)) => Judgement::Between,
+            // Too few say nothing, neither that it is wrong nor that it is well again.
+            _ if denominator < *min_base => Judgement::Between,
             _ => Judgement::Clear,
         }
     }

@@ -6,6 +6,7 @@
 
 mod control;
 mod decide;
+mod drivers;
 mod error;
 mod hear;
 mod judge;
@@ -20,6 +21,8 @@ mod rule;
 mod runner;
 mod sender;
 mod standing;
+mod tick;
+mod words;
 
 pub use control::{Control, Incident, IncidentKind, Intent, Look, Silence, TimelineEntry};
 pub use error::AlertError;

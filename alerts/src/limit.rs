@@ -19,6 +19,8 @@ pub struct Limit {
 
 /// Most digits behind the point: with 64-bit values above and below, every product fits 128 bits.
 const MOST_PLACES: usize = 6;
+/// Nothing is waited for longer.
+const LONGEST_SECS: i64 = 3_660 * 86_400;
 
 impl Limit {
     /// Reads a limit; the error says what is wrong with it.
@@ -73,8 +75,11 @@ impl Limit {
     /// Reads a duration in whole seconds.
     pub fn parse_secs(text: &str) -> Result<i64, String> {
         let limit = Self::parse(text)?;
-        if limit.unit != Some(ReadingUnit::Seconds) || limit.denominator != 1 || limit.numerator < 0 {
-            return Err(format!("{text:?} is no duration: write 30 s, 5 min, 1 h or 30 d"));
+        let is_whole = limit.unit == Some(ReadingUnit::Seconds) && limit.denominator == 1;
+        if !is_whole || !(0..=LONGEST_SECS).contains(&limit.numerator) {
+            return Err(format!(
+                "{text:?} is no duration of at most ten years: write 30 s, 5 min, 1 h or 30 d"
+            ));
         }
         Ok(limit.numerator)
     }
@@ -115,28 +120,63 @@ impl Limit {
 }
 
 /// A reading's value as people read it.
+pub fn show(language: Language, unit: ReadingUnit, currency: Currency, numerator: i64, denominator: i64) -> String {
+    show_with(language, unit, currency, (numerator, denominator), 0)
+}
+
+/// The same with as many decimals as it takes to see on which side of a limit it is.
+pub(crate) fn show_beside(
+    language: Language,
+    unit: ReadingUnit,
+    currency: Currency,
+    (numerator, denominator): (i64, i64),
+    limit: &Limit,
+) -> String {
+    let is_equal = limit.compare(numerator, denominator) == Ordering::Equal;
+    let mut shown = String::new();
+    for more in 0..=4 {
+        let own = show_with(language, unit, currency, (limit.numerator, limit.denominator), more);
+        shown = show_with(language, unit, currency, (numerator, denominator), more);
+        if is_equal || shown != own {
+            break;
+        }
+    }
+    shown
+}
+
 #[allow(
     clippy::cast_precision_loss,
     reason = "a number for reading; the decision was made in integers"
 )]
-pub fn show(language: Language, unit: ReadingUnit, currency: Currency, numerator: i64, denominator: i64) -> String {
-    let value = || numerator as f64 / denominator as f64;
+fn show_with(
+    language: Language,
+    unit: ReadingUnit,
+    currency: Currency,
+    (numerator, denominator): (i64, i64),
+    more_places: u32,
+) -> String {
+    let value = numerator as f64 / denominator as f64;
     match unit {
         ReadingUnit::Percent => {
-            // As many decimals as it takes to see on which side of a limit it is.
-            let share = value().abs();
+            let share = value.abs();
             let places = if share == 0.0 || (0.1..=0.99).contains(&share) {
                 1
             } else {
                 2
             };
-            language.percent(value(), places)
+            language.percent(value, places + more_places)
         }
         ReadingUnit::Count => language.integer(numerator / denominator),
-        ReadingUnit::Score => language.decimal(value(), 1),
+        ReadingUnit::Score => language.decimal(value, 1 + more_places),
         ReadingUnit::Money => language.money(numerator / denominator, currency),
+        ReadingUnit::Seconds if more_places > 0 => format!("{} s", language.decimal(value, 2 + more_places)),
         ReadingUnit::Seconds => duration(language, numerator, denominator),
     }
+}
+
+/// Whole seconds as people read them.
+pub(crate) fn lasting(language: Language, secs: i64) -> String {
+    duration(language, secs, 1)
 }
 
 /// A duration in its two largest units.
@@ -217,6 +257,18 @@ mod tests {
             Ordering::Less
         );
         assert_eq!(limit.compare(i64::MIN, i64::MAX), Ordering::Less);
+    }
+
+    #[test]
+    fn a_value_beside_its_limit_is_never_shown_as_the_limit() {
+        let currency = Currency::parse("USD").unwrap();
+        let beside =
+            |value, limit: &str, unit| show_beside(Language::En, unit, currency, value, &Limit::parse(limit).unwrap());
+        assert_eq!(beside((8_001, 10_000), "80 %", ReadingUnit::Percent), "80.01%");
+        assert_eq!(beside((80, 100), "80 %", ReadingUnit::Percent), "80.0%");
+        assert_eq!(beside((99_896, 100_000), "99.9 %", ReadingUnit::Percent), "99.896%");
+        assert_eq!(beside((5_004, 100), "50", ReadingUnit::Score), "50.04");
+        assert_eq!(beside((2_000_400, 1_000_000), "2 s", ReadingUnit::Seconds), "2.0004 s");
     }
 
     #[test]

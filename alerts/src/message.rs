@@ -1,19 +1,21 @@
 //! What people are told: the value, what it is compared with, what drove it, and how far it can be trusted.
 
-use atalaya_model::{Figure, Language, ProofState, Reading, Series};
+use atalaya_model::{Language, ProofState, Reading, ReadingUnit};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
 use crate::{
     Condition, Incident, Route, Rule,
     control::IncidentKind,
-    limit::show,
-    observe::{ALL, Observed, Windows},
+    decide::RULE_ITSELF,
+    drivers::Driver,
+    limit::{lasting, show, show_beside},
+    observe::{ALL, Observed},
     rule::Watch,
 };
 
 /// Things that are listed one by one; of more only the number is told.
-const LISTED: usize = 10;
+pub(crate) const LISTED: usize = 10;
 /// Characters of a name that a customer chose.
 const NAME_CHARS: usize = 120;
 
@@ -49,6 +51,8 @@ pub(crate) struct Message {
     pub(crate) footer: String,
     pub(crate) details: Value,
     pub(crate) runbook_url: String,
+    /// Whether an end is good news.
+    pub(crate) is_well: bool,
     pub(crate) at: DateTime<Utc>,
 }
 
@@ -71,46 +75,41 @@ pub(crate) fn undelivered(incident: &Incident, route: Route, reason: &str, at: D
         footer: incident.rule_id.clone(),
         details: json!({"incident": incident.id, "route": route.name(), "reason": reason}),
         runbook_url: String::new(),
+        is_well: false,
         at,
     }
 }
 
-/// One part of the change: a product, a country ...
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Driver {
-    pub(crate) label: String,
-    pub(crate) change_minor: i64,
+/// What is told when an incident ends without its rule: closed by hand, or its rule was removed.
+pub(crate) fn ended(incident: &Incident, reason: &str, at: DateTime<Utc>) -> Message {
+    Message {
+        action: Action::Resolve,
+        severity: "info",
+        dedup_key: incident.dedup_key.clone(),
+        rule_id: incident.rule_id.clone(),
+        component: "alerts".to_owned(),
+        company: "Atalaya".to_owned(),
+        title: format!("Closed · Cerrado: {}", incident.title),
+        lines: vec![cut(reason)],
+        footer: incident.rule_id.clone(),
+        details: json!({"incident": incident.id, "reason": reason}),
+        runbook_url: String::new(),
+        is_well: false,
+        at,
+    }
 }
 
-/// The change by part, largest first. The parts add up to the change of the whole, because both are sums over the same
-/// rows and each period's parts are allocated to its published total.
-pub(crate) fn drivers(series: &Series, windows: &Windows) -> Vec<Driver> {
-    let mut parts: std::collections::BTreeMap<String, i64> = std::collections::BTreeMap::new();
-    for point in &series.points {
-        let Figure::Money { value_minor, .. } = point.figure else {
-            continue;
-        };
-        let label = point
-            .dimensions
-            .first()
-            .cloned()
-            .flatten()
-            .unwrap_or_else(|| "?".to_owned());
-        let sign = if point.period_on >= windows.current_from && point.period_on <= windows.current_last {
-            1
-        } else if point.period_on >= windows.base_from && point.period_on < windows.current_from {
-            -1
-        } else {
-            continue;
-        };
-        *parts.entry(label).or_default() += sign * value_minor;
-    }
-    let mut found: Vec<Driver> = parts
-        .into_iter()
-        .map(|(label, change_minor)| Driver { label, change_minor })
-        .collect();
-    found.sort_by_key(|driver| (-driver.change_minor.abs(), driver.label.clone()));
-    found
+/// Why nothing more is told of an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It is well again.
+    Recovered,
+    /// There is a value again.
+    Sees,
+    /// Nothing was heard for so long that nobody expects it any more.
+    GivenUp,
+    /// Nobody watches it any more.
+    SwitchedOff,
 }
 
 /// All that a message tells, in no language yet.
@@ -128,6 +127,8 @@ pub(crate) struct Story<'a> {
     /// Why there is no value.
     pub(crate) reason: Option<&'a str>,
     pub(crate) drivers: &'a [Driver],
+    /// How it ended, and when it had begun.
+    pub(crate) ending: Option<(Ending, DateTime<Utc>)>,
     pub(crate) at: DateTime<Utc>,
 }
 
@@ -139,12 +140,18 @@ impl Story<'_> {
         if self.kind == IncidentKind::Blind && self.action != Action::Resolve {
             lines.push(self.blindness(language));
         }
-        if let Some(observed) = self.observed {
+        if let Some(observed) = self
+            .observed
+            .filter(|_| self.ending.is_none_or(|(ending, _)| ending == Ending::Recovered))
+        {
             match &self.rule.watch {
                 Watch::Change { .. } => lines.extend(self.change(language, observed)),
                 _ if self.kind == IncidentKind::Breach => lines.extend(self.levels(language, observed)),
                 _ => {}
             }
+        }
+        if let Some((ending, opened_at)) = self.ending {
+            lines.extend(self.end(language, ending, opened_at));
         }
         if self.kind == IncidentKind::Breach
             && let Some(limit) = self.limit(language)
@@ -164,7 +171,7 @@ impl Story<'_> {
             component: match &self.rule.watch {
                 Watch::Signal { signal, .. } => signal.clone(),
                 Watch::Metric { metric, .. } | Watch::Change { metric, .. } => metric.clone(),
-                Watch::Unacknowledged => "alerts".to_owned(),
+                Watch::Unacknowledged | Watch::RuleFaults => "alerts".to_owned(),
             },
             company: self.company.to_owned(),
             title: self.title(language, name),
@@ -172,6 +179,7 @@ impl Story<'_> {
             footer: self.footer(language),
             details,
             runbook_url: self.rule.runbook_url.clone(),
+            is_well: matches!(self.ending, Some((Ending::Recovered | Ending::Sees, _))),
             at: self.at,
         }
     }
@@ -188,13 +196,38 @@ impl Story<'_> {
             [] => String::new(),
             many => language.integer(i64::try_from(many.len()).unwrap_or(i64::MAX)),
         };
-        let prefix = match (self.action, self.kind) {
-            (Action::Resolve, _) => language.pick("Resolved: ", "Resuelto: "),
-            (_, IncidentKind::Blind) => language.pick("No data: ", "Sin datos: "),
+        let prefix = match (self.ending, self.kind) {
+            (Some((Ending::Recovered, _)), _) => language.pick("Resolved: ", "Resuelto: "),
+            (Some((Ending::Sees, _)), _) => language.pick("Data again: ", "Hay datos de nuevo: "),
+            (Some((Ending::GivenUp, _)), _) => language.pick("Given up: ", "Abandonado: "),
+            (Some((Ending::SwitchedOff, _)), _) => language.pick("No longer watched: ", "Ya no se vigila: "),
+            (None, IncidentKind::Blind) => language.pick("No data: ", "Sin datos: "),
             _ => "",
         };
         let colon = if what.is_empty() { "" } else { ": " };
         format!("{prefix}{name}{colon}{what} ({})", self.company)
+    }
+
+    /// How long it lasted, and what its end does not mean.
+    fn end(&self, language: Language, ending: Ending, opened_at: DateTime<Utc>) -> Vec<String> {
+        let secs = (self.at - opened_at).num_seconds().max(0);
+        let lasted = lasting(language, secs);
+        let mut lines = vec![format!("{} {lasted}", language.pick("Lasted", "Duró"))];
+        lines.extend(
+            match ending {
+                Ending::Recovered | Ending::Sees => None,
+                Ending::GivenUp => Some(language.pick(
+                    "Nothing was heard for a week: nobody knows whether it is well.",
+                    "Nada se supo en una semana: nadie sabe si está bien.",
+                )),
+                Ending::SwitchedOff => Some(language.pick(
+                    "Its rule was switched off: nobody knows whether it is well.",
+                    "Su regla se desactivó: nadie sabe si está bien.",
+                )),
+            }
+            .map(str::to_owned),
+        );
+        lines
     }
 
     fn reading(&self, entity: &str) -> Option<&Reading> {
@@ -210,16 +243,16 @@ impl Story<'_> {
         if let Watch::Change { .. } = self.rule.watch {
             return change_percent(language, reading);
         }
-        if self.rule.condition == Condition::Present {
+        if matches!(self.rule.condition, Condition::Present { .. }) {
             return String::new();
         }
-        show(
-            language,
-            observed.unit,
-            observed.currency,
-            reading.numerator,
-            reading.denominator,
-        )
+        let value = (reading.numerator, reading.denominator);
+        match &self.rule.condition {
+            Condition::Level { fires: (_, limit), .. } => {
+                show_beside(language, observed.unit, observed.currency, value, limit)
+            }
+            Condition::Present { .. } => show(language, observed.unit, observed.currency, value.0, value.1),
+        }
     }
 
     /// The things one by one: what they are called, their value, and what the records say of them.
@@ -273,30 +306,33 @@ impl Story<'_> {
         let (Some(windows), Some(reading)) = (observed.windows, observed.readings.first()) else {
             return Vec::new();
         };
-        let money = |minor| language.money(minor, observed.currency);
+        let amount = |value| match observed.amounts {
+            ReadingUnit::Money => language.money(value, observed.currency),
+            _ => language.integer(value),
+        };
         let mut lines = vec![
             format!(
                 "{}: {} ({})",
                 language.pick("Now", "Ahora"),
-                money(reading.denominator + reading.numerator),
+                amount(reading.denominator + reading.numerator),
                 span(language, windows.current_from, windows.current_last)
             ),
             format!(
                 "{}: {} ({})",
                 language.pick("Before", "Antes"),
-                money(reading.denominator),
+                amount(reading.denominator),
                 span(language, windows.base_from, before(windows.current_from))
             ),
             format!(
                 "{}: {} ({})",
                 language.pick("Change", "Cambio"),
-                money(reading.numerator),
+                amount(reading.numerator),
                 change_percent(language, reading)
             ),
         ];
         if self.action == Action::Trigger {
-            for driver in self.drivers {
-                lines.push(format!("  {}: {}", cut(&driver.label), money(driver.change_minor)));
+            for driver in self.drivers.iter().take(LISTED) {
+                lines.push(format!("  {}: {}", cut(&driver.label), amount(driver.change_minor)));
             }
         }
         lines
@@ -311,7 +347,7 @@ impl Story<'_> {
         let things: Vec<String> = self
             .members
             .iter()
-            .filter(|(entity, _)| !entity.is_empty() && entity != ALL)
+            .filter(|(entity, _)| entity != RULE_ITSELF && entity != ALL)
             .take(LISTED)
             .map(|(entity, label)| shown_name(entity, label.as_deref()))
             .collect();
@@ -338,13 +374,7 @@ impl Story<'_> {
             show(language, unit, currency, limit.numerator, limit.denominator)
         );
         if self.rule.timing.for_secs > 0 {
-            let lasting = show(
-                language,
-                atalaya_model::ReadingUnit::Seconds,
-                currency,
-                self.rule.timing.for_secs,
-                1,
-            );
+            let lasting = lasting(language, self.rule.timing.for_secs);
             text += &format!(" {} {lasting}", language.pick("for", "durante"));
         }
         Some(text)
@@ -389,9 +419,9 @@ impl Story<'_> {
             details["currency"] = observed.currency.code().into();
             details["current_window"] = json!([windows.current_from, windows.current_last]);
             details["base_window"] = json!([windows.base_from, before(windows.current_from)]);
-            let drivers = self.drivers.iter();
+            let drivers = self.drivers.iter().take(LISTED);
             details["drivers"] = drivers
-                .map(|driver| json!({"part": driver.label, "change_minor": driver.change_minor}))
+                .map(|driver| json!({"part": cut(&driver.label), "change_minor": driver.change_minor}))
                 .collect();
             return details;
         }
@@ -408,7 +438,7 @@ impl Story<'_> {
                     .map(|(name, text)| (name.clone(), cut(text).into()))
                     .collect();
                 json!({
-                    "entity": reading.entity, "label": reading.label, "numerator": reading.numerator,
+                    "entity": cut(&reading.entity), "label": reading.label.as_deref().map(cut), "numerator": reading.numerator,
                     "denominator": reading.denominator, "since": reading.since_at, "evidence": evidence,
                 })
             })
@@ -440,12 +470,12 @@ fn join(name: &str, value: &str) -> String {
 fn shown_name(entity: &str, label: Option<&str>) -> String {
     match label {
         Some(label) if label != entity && !label.is_empty() => format!("{} ({})", cut(label), cut(entity)),
-        _ if entity == ALL => String::new(),
+        _ if entity == ALL || entity == RULE_ITSELF => String::new(),
         _ => cut(entity),
     }
 }
 
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     let flat: String = text
         .chars()
         .map(|sign| if sign.is_control() { ' ' } else { sign })

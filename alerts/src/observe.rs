@@ -18,6 +18,8 @@ const LATE_PERIODS: u64 = 4;
 #[derive(Debug, Clone)]
 pub(crate) struct Observed {
     pub(crate) unit: ReadingUnit,
+    /// What is compared in a change: amounts or things.
+    pub(crate) amounts: ReadingUnit,
     pub(crate) currency: Currency,
     pub(crate) readings: Vec<Reading>,
     /// Why there is no reading where one is due.
@@ -88,6 +90,7 @@ pub(crate) async fn observe(
             };
             Ok(Observed {
                 unit: found.unit,
+                amounts: found.unit,
                 currency: settings.reporting_currency,
                 readings: found.readings.into_iter().filter(shows).collect(),
                 no_value: None,
@@ -134,6 +137,11 @@ pub(crate) async fn observe(
         Watch::Change { metric, days, .. } => {
             let query = change_query(metric, *days, today, as_of, None);
             let series = ask(reader, &query).await?;
+            if !matches!(series.unit, Unit::Money | Unit::MoneyMicros | Unit::Count) {
+                return Err(format!(
+                    "{metric} is no amount and no count: its days cannot be added up"
+                ));
+            }
             // A day is complete when it has ended and data has landed since: a night before the morning's import is not
             // a drop to zero.
             let landed_on = series.fresh_at.map(|at| calendar::day_of(zone, at));
@@ -166,7 +174,7 @@ pub(crate) async fn observe(
             seen.unit = ReadingUnit::Percent;
             Ok(seen)
         }
-        Watch::Unacknowledged => Err("is read from the control database".to_owned()),
+        Watch::Unacknowledged | Watch::RuleFaults => Err("is read from the control database".to_owned()),
     }
 }
 
@@ -248,6 +256,7 @@ fn observed(
     });
     Observed {
         unit,
+        amounts: unit,
         currency: currency.unwrap_or(settings.reporting_currency),
         readings: value.as_ref().ok().copied().map(reading).into_iter().collect(),
         no_value: value.err(),

@@ -5,17 +5,17 @@ use std::{
 
 use atalaya_model::{Clock, HomeSettings, Language, MetricReader, ProofState, Reading, ReadingUnit, calendar};
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 
 use crate::{
-    AlertError, Control, Incident, IncidentKind, Route, Rule, RuleSet, Silence,
-    control::{Decision, Kept, Opening, Told},
-    decide::{Outline, decide},
+    AlertError, Control, Incident, IncidentKind, Route, Rule, RuleSet,
+    control::Kept,
+    decide::decide,
+    drivers::{Driver, drivers},
     hear::hear,
-    message::{Action, Driver, Story, drivers},
     observe::{Observed, change_query, observe},
     remembering::Remembering,
     rule::Watch,
+    tick::Tick,
 };
 
 /// What a tick did, one line a rule.
@@ -28,21 +28,11 @@ pub struct TickReport {
 /// Evaluates rules.
 pub struct Runner {
     reader: Arc<dyn MetricReader>,
-    control: Control,
+    pub(crate) control: Control,
     clock: Arc<dyn Clock>,
-    settings: HomeSettings,
-    language: Language,
-    rules: RuleSet,
-}
-
-/// What is the same for all rules of a tick.
-struct Tick<'a> {
-    now: DateTime<Utc>,
-    reader: Remembering<'a>,
-    silences: Vec<Silence>,
-    open: Vec<Incident>,
-    /// Rules that fire, as far as they have been looked at.
-    firing: BTreeSet<String>,
+    pub(crate) settings: HomeSettings,
+    pub(crate) language: Language,
+    pub(crate) rules: RuleSet,
 }
 
 impl Runner {
@@ -74,36 +64,43 @@ impl Runner {
             reader: Remembering::new(self.reader.as_ref()),
             silences: self.control.silences(now).await?,
             open: self.control.open_incidents().await?,
-            firing: standings
-                .iter()
-                .filter(|(_, things)| things.values().any(|kept| kept.standing.phase.is_firing()))
-                .map(|(rule, _)| rule.clone())
-                .collect(),
+            routes_told: self.control.routes_told().await?,
+            firing: BTreeMap::new(),
+            blind: BTreeSet::new(),
         };
         hear(&self.control, &tick.reader, &tick.open).await?;
         tick.open = self.control.open_incidents().await?;
         let mut report = TickReport::default();
+        let mut looks = Vec::new();
         // Rules that explain others come first, so that nobody is told of what follows from them.
         let (first, later): (Vec<&Rule>, Vec<&Rule>) = self.rules.iter().partition(|rule| rule.inhibited_by.is_empty());
         for rule in first.into_iter().chain(later) {
             let kept = standings.remove(&rule.id).unwrap_or_default();
             if rule.off.is_some() {
-                self.retire(&mut tick, &rule.id, kept).await?;
+                self.retire(&tick, &rule.id, kept).await?;
                 continue;
             }
-            let line = self.look(&mut tick, rule, kept).await?;
+            let line = self.look(&mut tick, rule, kept, &mut looks).await?;
             report.lines.push(format!("{}: {line}", rule.id));
         }
         for (rule_id, kept) in standings {
-            self.retire(&mut tick, &rule_id, kept).await?;
+            self.retire(&tick, &rule_id, kept).await?;
         }
+        self.control.book_looks(&looks, now).await?;
         Ok(report)
     }
 
     /// Looks at one rule and makes true what that means.
-    async fn look(&self, tick: &mut Tick<'_>, rule: &Rule, kept: BTreeMap<String, Kept>) -> Result<String, AlertError> {
+    async fn look(
+        &self,
+        tick: &mut Tick<'_>,
+        rule: &Rule,
+        kept: BTreeMap<String, Kept>,
+        looks: &mut Vec<(String, String)>,
+    ) -> Result<String, AlertError> {
         let seen = match &rule.watch {
-            Watch::Unacknowledged => Ok(self.unacknowledged(rule, tick).await?),
+            Watch::Unacknowledged => Ok(self.own(self.unacknowledged(rule, tick), ReadingUnit::Seconds, tick.now)),
+            Watch::RuleFaults => Ok(self.own(self.rule_faults(), ReadingUnit::Count, tick.now)),
             _ => observe(rule, &tick.reader, &self.settings, tick.now, None).await,
         };
         let open: Vec<Incident> = tick
@@ -113,15 +110,19 @@ impl Runner {
             .cloned()
             .collect();
         let outline = decide(rule, &kept, &open, seen.as_ref().map_err(String::as_str), tick.now);
-        if outline.is_firing {
-            tick.firing.insert(rule.id.clone());
-        } else {
-            tick.firing.remove(&rule.id);
-        }
+        tick.firing.insert(rule.id.clone(), outline.firing.clone());
         let reason = seen.as_ref().err().cloned();
+        let outlined_blind = outline.openings.iter().any(|(kind, ..)| *kind == IncidentKind::Blind);
         let decision = self
             .word(tick, rule, &kept, &open, outline, seen.as_ref().ok(), reason.as_deref())
             .await;
+        if outlined_blind || open.iter().any(|incident| incident.kind == IncidentKind::Blind) {
+            tick.blind.insert(rule.id.clone());
+        }
+        if decision.changes_nothing() {
+            looks.push((rule.id.clone(), decision.verdict.clone()));
+            return Ok(decision.verdict);
+        }
         let opened = self.control.apply(&decision, tick.now).await?;
         let mut line = decision.verdict.clone();
         for (opening, id) in decision.openings.iter().zip(opened) {
@@ -133,177 +134,8 @@ impl Runner {
         Ok(line)
     }
 
-    /// Puts into words what is decided.
-    #[allow(clippy::too_many_arguments, reason = "a look, whole")]
-    async fn word(
-        &self,
-        tick: &Tick<'_>,
-        rule: &Rule,
-        kept: &BTreeMap<String, Kept>,
-        open: &[Incident],
-        outline: Outline,
-        observed: Option<&Observed>,
-        reason: Option<&str>,
-    ) -> Decision {
-        let labels: BTreeMap<&str, Option<String>> = kept
-            .iter()
-            .map(|(entity, kept)| (entity.as_str(), kept.label.clone()))
-            .chain(
-                observed
-                    .iter()
-                    .flat_map(|seen| &seen.readings)
-                    .map(|reading| (reading.entity.as_str(), reading.label.clone())),
-            )
-            .collect();
-        let named = |entities: &[String]| -> Vec<(String, Option<String>)> {
-            let label = |entity: &String| labels.get(entity.as_str()).cloned().flatten();
-            entities.iter().map(|entity| (entity.clone(), label(entity))).collect()
-        };
-        let no_value = reason.or(observed.and_then(|seen| seen.no_value.as_deref()));
-        let story = |kind, action, dedup_key: &str, entities: &[String], parts: &[Driver]| {
-            let members = named(entities);
-            let story = Story {
-                rule,
-                kind,
-                action,
-                dedup_key,
-                company: &self.settings.company,
-                members: &members,
-                observed,
-                reason: no_value,
-                drivers: parts,
-                at: tick.now,
-            };
-            story.tell(self.language)
-        };
-        let tell = |kind: IncidentKind, message: crate::message::Message| -> Told {
-            routes(rule, kind)
-                .into_iter()
-                .map(|route| (route, message.clone()))
-                .collect()
-        };
-        let parts = match (outline.openings.is_empty(), observed) {
-            (false, Some(seen)) => self.drivers(tick, rule, seen).await,
-            _ => Vec::new(),
-        };
-        let mut decision = Decision {
-            rule_id: rule.id.clone(),
-            verdict: outline.verdict,
-            standings: outline.standings,
-            ..Decision::default()
-        };
-        for (kind, group_key, members) in outline.openings {
-            let dedup_key = self.dedup_key(&rule.id, kind, &group_key, tick.now);
-            let message = story(kind, Action::Trigger, &dedup_key, &members, &parts);
-            let suppressed_by = tick.suppressor(rule, &members);
-            decision.openings.push(Opening {
-                kind,
-                group_key,
-                severity: message.severity,
-                dedup_key,
-                title: message.title.clone(),
-                told: if suppressed_by.is_some() {
-                    Vec::new()
-                } else {
-                    tell(kind, message)
-                },
-                suppressed_by,
-                is_over: rule.is_notice && kind == IncidentKind::Breach,
-            });
-        }
-        let by_id = |id: i64| open.iter().find(|incident| incident.id == id);
-        for (id, members, new) in &outline.joined {
-            let Some(incident) = by_id(*id) else { continue };
-            let message = story(incident.kind, Action::Update, &incident.dedup_key, members, &[]);
-            let told = if incident.suppressed_by.is_some() {
-                Vec::new()
-            } else {
-                tell(incident.kind, message)
-            };
-            decision.updates.push((*id, new.join(", "), told));
-        }
-        let going_on = outline.joined.iter().map(|(id, members, _)| (id, members));
-        for (id, members) in going_on.chain(outline.lasting.iter().map(|(id, members)| (id, members))) {
-            let Some(incident) = by_id(*id).filter(|incident| incident.suppressed_by.is_some()) else {
-                continue;
-            };
-            if tick.suppressor(rule, members).is_none() {
-                let message = story(incident.kind, Action::Trigger, &incident.dedup_key, members, &[]);
-                decision.releases.push((*id, tell(incident.kind, message)));
-            }
-        }
-        for id in outline.closings {
-            let Some(incident) = by_id(id) else { continue };
-            let entity = [incident.group_key.clone()];
-            let members = if incident.group_key == "*" {
-                &[][..]
-            } else {
-                &entity[..]
-            };
-            let message = story(incident.kind, Action::Resolve, &incident.dedup_key, members, &[]);
-            let words = decision.verdict.clone();
-            let told = if incident.suppressed_by.is_some() {
-                Vec::new()
-            } else {
-                tell(incident.kind, message)
-            };
-            decision.closings.push((id, words, told));
-        }
-        decision
-    }
-
-    /// What is known of a rule that is no longer watched ends, and whoever was told of it hears so.
-    async fn retire(&self, tick: &mut Tick<'_>, rule_id: &str, kept: BTreeMap<String, Kept>) -> Result<(), AlertError> {
-        let open: Vec<Incident> = tick
-            .open
-            .iter()
-            .filter(|incident| incident.rule_id == rule_id)
-            .cloned()
-            .collect();
-        tick.firing.remove(rule_id);
-        if kept.is_empty() && open.is_empty() {
-            return Ok(());
-        }
-        let rule = self.rules.get(rule_id);
-        let mut decision = Decision {
-            rule_id: rule_id.to_owned(),
-            verdict: "switched off".to_owned(),
-            standings: kept.into_keys().map(|entity| (entity, None)).collect(),
-            ..Decision::default()
-        };
-        for incident in open {
-            let told = match rule {
-                Some(rule) if incident.suppressed_by.is_none() => {
-                    let story = Story {
-                        rule,
-                        kind: incident.kind,
-                        action: Action::Resolve,
-                        dedup_key: &incident.dedup_key,
-                        company: &self.settings.company,
-                        members: &[],
-                        observed: None,
-                        reason: None,
-                        drivers: &[],
-                        at: tick.now,
-                    };
-                    let message = story.tell(self.language);
-                    routes(rule, incident.kind)
-                        .into_iter()
-                        .map(|route| (route, message.clone()))
-                        .collect()
-                }
-                _ => Vec::new(),
-            };
-            decision
-                .closings
-                .push((incident.id, "the rule was switched off".to_owned(), told));
-        }
-        self.control.apply(&decision, tick.now).await?;
-        Ok(())
-    }
-
     /// The change by part. The cause is worth having and not worth losing the alert for.
-    async fn drivers(&self, tick: &Tick<'_>, rule: &Rule, seen: &Observed) -> Vec<Driver> {
+    pub(crate) async fn drivers(&self, tick: &Tick<'_>, rule: &Rule, seen: &Observed) -> Vec<Driver> {
         let (
             Watch::Change {
                 metric,
@@ -333,77 +165,61 @@ impl Runner {
     }
 
     /// Incidents that somebody was paged for and nobody has taken.
-    async fn unacknowledged(&self, rule: &Rule, tick: &Tick<'_>) -> Result<Observed, AlertError> {
-        let waiting = tick.open.iter().filter(|incident| {
-            let pages = self
-                .rules
-                .get(&incident.rule_id)
-                .is_some_and(|rule| rule.routes.contains(&Route::Pagerduty));
-            pages
+    fn unacknowledged(&self, rule: &Rule, tick: &Tick<'_>) -> Vec<Reading> {
+        let waiting = tick.open.iter().filter_map(|incident| {
+            let pages = tick
+                .routes_told
+                .get(&incident.id)
+                .is_some_and(|told| told.contains(&Route::Pagerduty));
+            let is_waiting = pages
                 && incident.kind == IncidentKind::Breach
                 && incident.rule_id != rule.id
-                && incident.suppressed_by.is_none()
-                && incident.acknowledged_at.is_none()
+                && incident.acknowledged_at.is_none();
+            incident
+                .told_at
+                .filter(|_| is_waiting)
+                .map(|told_at| (incident, told_at))
         });
-        let readings = waiting
-            .map(|incident| Reading {
+        waiting
+            .map(|(incident, told_at)| Reading {
                 entity: incident.id.to_string(),
                 label: Some(incident.title.clone()),
-                since_at: Some(incident.opened_at),
-                numerator: (tick.now - incident.opened_at).num_microseconds().unwrap_or(i64::MAX),
+                since_at: Some(told_at),
+                numerator: (tick.now - told_at).num_microseconds().unwrap_or(i64::MAX),
                 denominator: 1_000_000,
                 evidence: vec![("rule".to_owned(), incident.rule_id.clone())],
             })
-            .collect();
-        Ok(Observed {
-            unit: ReadingUnit::Seconds,
+            .collect()
+    }
+
+    /// Rule files of the home that cannot be used.
+    fn rule_faults(&self) -> Vec<Reading> {
+        let faults = self.rules.faults().iter();
+        faults
+            .map(|fault| Reading {
+                entity: fault.clone(),
+                label: None,
+                since_at: None,
+                numerator: 1,
+                denominator: 1,
+                evidence: Vec::new(),
+            })
+            .collect()
+    }
+
+    /// What is known without the warehouse.
+    fn own(&self, readings: Vec<Reading>, unit: ReadingUnit, now: DateTime<Utc>) -> Observed {
+        Observed {
+            unit,
+            amounts: unit,
             currency: self.settings.reporting_currency,
             readings,
             no_value: None,
             windows: None,
-            fresh_at: Some(tick.now),
+            fresh_at: Some(now),
             proof_state: ProofState::Checked,
             snapshot: "control".to_owned(),
             definition_hash: String::new(),
-        })
-    }
-
-    fn dedup_key(&self, rule_id: &str, kind: IncidentKind, group_key: &str, now: DateTime<Utc>) -> String {
-        let mut hash = Sha256::new();
-        for part in [&self.settings.company, rule_id, kind.name(), group_key] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part.as_bytes());
         }
-        hash.update(now.timestamp_micros().to_le_bytes());
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
-}
-
-impl Tick<'_> {
-    /// Why nobody is told: a rule that explains it, or silences that cover every thing.
-    fn suppressor(&self, rule: &Rule, members: &[String]) -> Option<String> {
-        if let Some(other) = rule.inhibited_by.iter().find(|other| self.firing.contains(*other)) {
-            return Some(format!("rule {other}"));
-        }
-        let covering = |entity: &String| {
-            self.silences
-                .iter()
-                .find(|silence| silence.covers(&rule.id, entity, self.now))
-        };
-        let silence = members.first().and_then(covering)?;
-        members
-            .iter()
-            .all(|entity| covering(entity).is_some())
-            .then(|| format!("silence {}: {}", silence.id, silence.reason))
-    }
-}
-
-/// Where an incident is told. That a rule is blind pages only where the rule is about business at risk.
-fn routes(rule: &Rule, kind: IncidentKind) -> Vec<Route> {
-    let is_quiet = kind == IncidentKind::Blind && rule.class != crate::Class::Critical && rule.routes.len() > 1;
-    rule.routes
-        .iter()
-        .copied()
-        .filter(|route| !(is_quiet && *route == Route::Pagerduty))
-        .collect()
 }

@@ -95,6 +95,11 @@ impl Standing {
         let mut changes = Vec::new();
         if matches!(judgement, Judgement::NoValue { .. }) {
             let since = *next.missing_since_at.get_or_insert(now);
+            // What was about to fire before it fell silent begins anew.
+            if next.phase == Phase::Pending && now - since >= TimeDelta::seconds(timing.missing_secs) {
+                next.phase = Phase::Ok;
+                next.since_at = now;
+            }
             if !next.is_missing_told && now - since >= TimeDelta::seconds(timing.missing_secs) {
                 next.is_missing_told = true;
                 changes.push(Change::WentBlind);

@@ -3,17 +3,22 @@ use arrow::{
     datatypes::TimestampMicrosecondType,
 };
 use atalaya_engine::{EngineError, EngineSession};
+use atalaya_model::Kind;
 use chrono::{DateTime, Utc};
 
 use crate::EvaluationPlan;
 
-/// When the newest record that a plan reads landed.
+/// Kinds that other records are looked up in. That they land says nothing of whether what is counted does.
+const REFERENCES: [Kind; 4] = [Kind::Customers, Kind::FxRates, Kind::PriceTiers, Kind::MonthCloses];
+
+/// When the newest record that a plan counts landed; of what it only looks up where it counts nothing else.
 pub(crate) async fn fresh_at(
     session: &EngineSession,
     plan: &EvaluationPlan,
 ) -> Result<Option<DateTime<Utc>>, EngineError> {
+    let (references, counted): (Vec<Kind>, Vec<Kind>) = plan.kinds.iter().partition(|kind| REFERENCES.contains(kind));
     let mut newest = None;
-    for kind in &plan.kinds {
+    for kind in if counted.is_empty() { references } else { counted } {
         let (_, batches) = session
             .query(&format!("SELECT MAX(landed_at) FROM raw_{}", kind.name()))
             .await?;

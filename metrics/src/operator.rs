@@ -110,8 +110,8 @@ fn text_hash(catalog: &Catalog, definition: &str) -> String {
         hash.update([0]);
     }
     let at = DateTime::<Utc>::UNIX_EPOCH;
-    hash.update(known_view(Kind::Subscriptions, at, KnownBy::Atalaya, None));
-    hash.update(known_view(Kind::Customers, at, KnownBy::Source, None));
+    hash.update(known_view(Kind::Subscriptions, at, KnownBy::Atalaya, ""));
+    hash.update(known_view(Kind::Customers, at, KnownBy::Source, ""));
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

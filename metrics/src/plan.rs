@@ -4,7 +4,7 @@ use atalaya_catalog::{Catalog, Definition};
 use atalaya_model::{CURRENCIES, Grain, HomeSettings, Kind, KnownBy, Period, SeriesQuery, Unit, calendar};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
-use crate::{Cell, ConstantTable, MetricsError, Policy, known_view, known_view_name};
+use crate::{Cell, ConstantTable, MetricsError, Policy, known_view, known_view_name, records::instant_sql};
 
 /// A named `SELECT` of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,12 +185,7 @@ impl EvaluationPlan {
             .iter()
             .map(|kind| View {
                 name: known_view_name(*kind),
-                sql: known_view(
-                    *kind,
-                    known_at(*kind),
-                    known_by,
-                    samples_since(*kind, catalog, ids, now),
-                ),
+                sql: known_view(*kind, known_at(*kind), known_by, &narrowing(*kind, catalog, ids, now)),
                 materialise: false,
                 shared_as: None,
                 reads: Vec::new(),
@@ -253,19 +248,27 @@ const MOMENTARY: [Kind; 5] = [
     Kind::VendorEvents,
 ];
 
-/// From when on momentary records must be read: signals that look back on minutes need not open the files of years.
-fn samples_since(kind: Kind, catalog: &Catalog, ids: &[&str], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+/// What momentary records must be looked at: signals that look back on minutes need not open the files of years.
+fn narrowing(kind: Kind, catalog: &Catalog, ids: &[&str], now: DateTime<Utc>) -> String {
     if !MOMENTARY.contains(&kind) {
-        return None;
+        return String::new();
     }
     let view = known_view_name(kind);
-    let mut longest = 0;
-    for definition in catalog.in_order(ids) {
-        if definition.depends_on.contains(&view) {
-            longest = longest.max(definition.horizon_minutes?);
-        }
+    let mut readers = catalog.in_order(ids);
+    readers.retain(|definition| definition.depends_on.contains(&view));
+    let longest: Option<u32> = readers
+        .iter()
+        .try_fold(0, |longest, definition| Some(definition.horizon_minutes?.max(longest)));
+    let since = longest.and_then(|minutes| now.checked_sub_signed(TimeDelta::minutes(i64::from(minutes))));
+    let mut narrowed = since
+        .map(|since| format!(" AND occurred_at >= {}", instant_sql(since)))
+        .unwrap_or_default();
+    if let [only] = readers.as_slice()
+        && let Some(keeps) = &only.keeps
+    {
+        narrowed += &format!(" AND ({keeps})");
     }
-    now.checked_sub_signed(TimeDelta::minutes(i64::from(longest)))
+    narrowed
 }
 
 /// The moment of a signal: one row.

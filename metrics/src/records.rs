@@ -18,20 +18,22 @@ pub fn known_columns(kind: Kind) -> Vec<&'static str> {
         .collect()
 }
 
-/// The view's `SELECT`, for both engines, with what was true at or after `since` only. The order of versions is total, so that the engines cannot disagree on ties.
-pub fn known_view(kind: Kind, as_of: DateTime<Utc>, known_by: KnownBy, since: Option<DateTime<Utc>>) -> String {
+/// An instant in SQL, for both engines.
+pub(crate) fn instant_sql(at: DateTime<Utc>) -> String {
+    format!("CAST('{}' AS TIMESTAMPTZ)", at.format("%Y-%m-%d %H:%M:%S%.6f+00:00"))
+}
+
+/// The view's `SELECT`, for both engines, of the records that fulfil `narrowed` (` AND ...`, or nothing). The order of versions
+/// is total, so that the engines cannot disagree on ties.
+pub fn known_view(kind: Kind, as_of: DateTime<Utc>, known_by: KnownBy, narrowed: &str) -> String {
     let columns = known_columns(kind).join(", ");
     let knowledge = match known_by {
         KnownBy::Atalaya => "landed_at",
         KnownBy::Source => "recorded_at",
     };
-    let instant = |at: DateTime<Utc>| format!("CAST('{}' AS TIMESTAMPTZ)", at.format("%Y-%m-%d %H:%M:%S%.6f+00:00"));
-    let since = since
-        .map(|since| format!(" AND occurred_at >= {}", instant(since)))
-        .unwrap_or_default();
-    let as_of = instant(as_of);
+    let as_of = instant_sql(as_of);
     format!(
-        "SELECT {columns}\nFROM (\n  SELECT {columns}, operation,\n         ROW_NUMBER() OVER (PARTITION BY source, record_key ORDER BY record_version DESC, recorded_at DESC, arrival_seq DESC) AS standing\n  FROM raw_{}\n  WHERE {knowledge} <= {as_of}{since}\n) AS versions\nWHERE standing = 1 AND operation = 'upsert'",
+        "SELECT {columns}\nFROM (\n  SELECT {columns}, operation,\n         ROW_NUMBER() OVER (PARTITION BY source, record_key ORDER BY record_version DESC, recorded_at DESC, arrival_seq DESC) AS standing\n  FROM raw_{}\n  WHERE {knowledge} <= {as_of}{narrowed}\n) AS versions\nWHERE standing = 1 AND operation = 'upsert'",
         kind.name()
     )
 }

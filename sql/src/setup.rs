@@ -226,7 +226,7 @@ pub async fn sql_surface(
             plan.kinds.push(kind);
             let view = atalaya_metrics::View {
                 name: atalaya_metrics::known_view_name(kind),
-                sql: atalaya_metrics::known_view(kind, now, KnownBy::Atalaya, None),
+                sql: atalaya_metrics::known_view(kind, now, KnownBy::Atalaya, ""),
                 materialise: false,
                 shared_as: None,
                 reads: Vec::new(),

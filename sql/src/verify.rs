@@ -5,11 +5,7 @@ use atalaya_model::{Grain, Kind, KnownBy, MetricSpec, Period, calendar};
 use atalaya_store::{ByteFault, Snapshot, check_bytes};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use crate::{
-    Request, SqlError, Worker, setup,
-    verify_signals::{keep_verdicts, verify_signals},
-    worker_setup,
-};
+use crate::{Request, SqlError, Worker, setup, verify_signals::verify_signals, worker_setup};
 
 /// What a verification found.
 #[derive(Debug, Clone, Default)]
@@ -85,13 +81,20 @@ pub async fn verify(
             by_metric.entry(metric).or_default().push(line);
         }
     }
-    let (cells, of_signals) = verify_signals(evaluator, &worker, snapshot, as_of).await?;
-    found.cells += cells;
+    let mut compared = verify_signals(evaluator, &worker, snapshot, as_of).await?;
+    found.cells += compared.cells;
     found.signals = evaluator.catalog().signals().count();
-    if as_of.is_none() {
-        keep_verdicts(evaluator, snapshot, &of_signals)?;
+    for signal in evaluator.catalog().signals() {
+        if let Some(reason) = compared.not_compared.get(&signal.spec.id) {
+            found.differences.push(format!("{}: {reason}", signal.spec.id));
+            continue;
+        }
+        let differences = compared.differences.remove(&signal.spec.id).unwrap_or_default();
+        found.differences.extend(differences.iter().cloned());
+        if as_of.is_none() {
+            keep_verdict(evaluator, snapshot, &signal.spec, differences, &faults)?;
+        }
     }
-    found.differences.extend(of_signals.into_values().flatten());
     on_metric("witness", rounds.len(), rounds.len() + 1);
     if let Some(months) = rounds
         .iter()

@@ -3,41 +3,50 @@
 use std::collections::BTreeMap;
 
 use atalaya_catalog::Definition;
-use atalaya_metrics::{Evaluator, MetricsError, Verdict, read_readings, readings_select};
+use atalaya_metrics::{Evaluator, MetricsError, read_readings, readings_select};
 use atalaya_model::Reading;
 use atalaya_store::Snapshot;
 use chrono::{DateTime, Utc};
 
 use crate::{Request, SqlError, Worker, worker_setup};
 
-/// Differences of readings between the engines, by signal, and how many cells were compared.
+/// What a comparison of signals found.
+#[derive(Debug, Default)]
+pub(crate) struct Compared {
+    pub(crate) cells: usize,
+    /// By signal, one line each.
+    pub(crate) differences: BTreeMap<String, Vec<String>>,
+    /// Signals that could not be compared, and why. That the second engine could not be asked proves nothing either way.
+    pub(crate) not_compared: BTreeMap<String, String>,
+}
+
+/// Compares the readings of all signals between the engines.
 pub(crate) async fn verify_signals(
     evaluator: &Evaluator,
     worker: &Worker,
     snapshot: &Snapshot,
     as_of: Option<DateTime<Utc>>,
-) -> Result<(usize, BTreeMap<String, Vec<String>>), SqlError> {
+) -> Result<Compared, SqlError> {
     let signals: Vec<&Definition> = evaluator.catalog().signals().collect();
     // Together first: the views are set up once. Where that fails, each is asked alone, so that one that has no answer does not
     // stand for all.
     if let Ok(found) = compare(evaluator, worker, snapshot, &signals, as_of).await {
         return Ok(found);
     }
-    let (mut cells, mut differences) = (0, BTreeMap::new());
+    let mut found = Compared::default();
     for signal in signals {
-        let id = signal.spec.id.clone();
         match compare(evaluator, worker, snapshot, &[signal], as_of).await {
-            Ok((more, different)) => {
-                cells += more;
-                differences.extend(different);
+            Ok(more) => {
+                found.cells += more.cells;
+                found.differences.extend(more.differences);
+                found.not_compared.extend(more.not_compared);
             }
             Err(error) => {
-                let line = format!("{id}: {error}");
-                differences.insert(id, vec![line]);
+                found.not_compared.insert(signal.spec.id.clone(), error.to_string());
             }
         }
     }
-    Ok((cells, differences))
+    Ok(found)
 }
 
 async fn compare(
@@ -46,7 +55,7 @@ async fn compare(
     snapshot: &Snapshot,
     signals: &[&Definition],
     as_of: Option<DateTime<Utc>>,
-) -> Result<(usize, BTreeMap<String, Vec<String>>), SqlError> {
+) -> Result<Compared, SqlError> {
     let ids: Vec<&str> = signals.iter().map(|signal| signal.spec.id.as_str()).collect();
     let plan = evaluator.plan_signals(&ids, as_of)?;
     let (files, setup) = worker_setup(&plan, snapshot);
@@ -68,31 +77,33 @@ async fn compare(
             signals.len()
         )));
     }
-    let (mut cells, mut differences) = (0, BTreeMap::new());
+    let mut found = Compared::default();
     for (signal, theirs) in signals.iter().zip(answers) {
         let id = &signal.spec.id;
-        let ours = session
-            .query(&readings_select(signal))
-            .await
-            .map_err(|source| MetricsError::Engine {
-                metric: id.clone(),
-                source,
-            });
+        let ours = session.query(&readings_select(signal)).await;
+        let ours = ours.map_err(|source| MetricsError::Engine {
+            metric: id.clone(),
+            source,
+        });
         let ours = ours.and_then(|(_, batches)| read_readings(signal, &batches));
         let theirs = theirs.and_then(|answer| Ok(read_readings(signal, &answer.batches)?));
-        let lines = match (ours, theirs) {
+        match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => {
-                cells += ours.len() * (4 + signal.evidence.len());
-                differences_of(id, ours, theirs)
+                found.cells += ours.len() * (4 + signal.evidence.len());
+                let lines = differences_of(id, ours, theirs);
+                if !lines.is_empty() {
+                    found.differences.insert(id.clone(), lines);
+                }
             }
-            (Err(error), _) => vec![format!("{id}: {error}")],
-            (_, Err(error)) => vec![format!("{id}: {error}")],
-        };
-        if !lines.is_empty() {
-            differences.insert(id.clone(), lines);
+            (Err(error), _) => {
+                found.not_compared.insert(id.clone(), error.to_string());
+            }
+            (_, Err(error)) => {
+                found.not_compared.insert(id.clone(), error.to_string());
+            }
         }
     }
-    Ok((cells, differences))
+    Ok(found)
 }
 
 fn differences_of(id: &str, ours: Vec<Reading>, theirs: Vec<Reading>) -> Vec<String> {
@@ -120,20 +131,4 @@ fn differences_of(id: &str, ours: Vec<Reading>, theirs: Vec<Reading>) -> Vec<Str
             .map(|entity| format!("{id} {entity}: DataFusion has no row")),
     );
     lines
-}
-
-/// Keeps what was found of each signal, so that alerts can say whether it was checked.
-pub(crate) fn keep_verdicts(
-    evaluator: &Evaluator,
-    snapshot: &Snapshot,
-    differences: &BTreeMap<String, Vec<String>>,
-) -> Result<(), SqlError> {
-    for signal in evaluator.catalog().signals() {
-        let id = &signal.spec.id;
-        let mut found = differences.get(id).cloned().unwrap_or_default();
-        found.truncate(20);
-        let key = evaluator.proof_key(id, &evaluator.kinds_of(id), snapshot);
-        evaluator.proofs().put(&key, &Verdict { differences: found })?;
-    }
-    Ok(())
 }

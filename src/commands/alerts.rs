@@ -49,6 +49,17 @@ enum Action {
         #[arg(long, default_value = "")]
         note: String,
     },
+    /// Ends an incident by hand: whoever was told hears so. What still fires opens another one at the next look.
+    Close {
+        /// Its number.
+        id: i64,
+        /// Who ends it.
+        #[arg(long)]
+        by: String,
+        /// Why.
+        #[arg(long)]
+        why: String,
+    },
     /// Writes something into an incident's timeline.
     Note {
         /// Its number.
@@ -108,7 +119,7 @@ enum Action {
 
 /// Evaluates after commits and delivers what is due.
 pub(crate) struct Watcher {
-    runner: Runner,
+    runner: Arc<Runner>,
     sender: Sender,
     clock: Arc<dyn Clock>,
     turns: Arc<AlertTurns>,
@@ -138,7 +149,7 @@ impl Watcher {
         );
         let sender = Sender::new(control, routes, Arc::clone(&clock))?;
         Ok(Self {
-            runner,
+            runner: Arc::new(runner),
             sender,
             clock,
             turns: Arc::clone(&context.alert_turns),
@@ -175,16 +186,18 @@ impl Watcher {
             commits.mark_unchanged();
             {
                 let _turn = self.turns.deciding.lock().await;
-                match self.runner.tick().await {
-                    Ok(report) => report.lines.iter().for_each(|line| tracing::debug!("{line}")),
-                    Err(error) => tracing::error!("rules could not be evaluated: {error}"),
+                // In a task of its own: whatever goes wrong in one look, there is a next one.
+                let runner = Arc::clone(&self.runner);
+                match tokio::spawn(async move { runner.tick().await }).await {
+                    Ok(Ok(report)) => report.lines.iter().for_each(|line| tracing::debug!("{line}")),
+                    Ok(Err(error)) => tracing::error!("rules could not be evaluated: {error}"),
+                    Err(error) => tracing::error!("a look at the rules broke off: {error}"),
                 }
             }
             decided.notify_one();
             let look_again = tokio::time::Instant::now() + Duration::from_secs(60);
-            match tokio::time::timeout_at(look_again, commits.changed()).await {
-                Ok(Err(_)) => return,
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(_)) = tokio::time::timeout_at(look_again, commits.changed()).await {
+                return;
             }
         }
     }
@@ -333,6 +346,12 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
             anyhow::ensure!(is_open, "there is no open incident {id}");
             console.note(&format!("incident {id} is taken"));
         }
+        Action::Close { id, by, why } => {
+            let control = Control::open(&home.control_database()).await?;
+            let is_done = control.close(id, &by, &why, context.clock.now()).await?;
+            anyhow::ensure!(is_done, "there is no open incident {id}");
+            console.note(&format!("incident {id} is closed"));
+        }
         Action::Note { id, text, by } => {
             let control = Control::open(&home.control_database()).await?;
             let is_known = control.note(id, &by, &text, context.clock.now()).await?;
@@ -396,7 +415,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
                 &["rule", "class", "name", "nombre", "routes", "off"],
                 &[false, false, false, false, false, false],
             );
-            for rule in rules_of(&home)?.iter() {
+            let rules = rules_of(&home)?;
+            for rule in rules.iter() {
                 let routes: Vec<&str> = rule.routes.iter().map(|route| route.name()).collect();
                 table.rows.push(vec![
                     Some(rule.id.clone()),
@@ -408,6 +428,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
                 ]);
             }
             table.print(format, console)?;
+            let faults = rules.faults();
+            anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));
         }
         Action::Ledger { what, format } => {
             let control = Control::open(&home.control_database()).await?;

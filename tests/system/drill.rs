@@ -57,7 +57,11 @@ fn every_rule_fires_and_recovers_in_the_demo() {
     }
     // It clashes with the limits by priority, and says so.
     assert_eq!(off, BTreeSet::from(["ticket_first_reply_sla".to_owned()]));
-    assert_eq!(all.len(), 60);
+    assert_eq!(
+        all.len(),
+        61,
+        "those of alerts.csv but one, and that a rule file is wrong"
+    );
 
     look(&mut home, "2026-03-16T10:00:00Z");
     // The demo company has yearly plans that renew; nothing else is the matter with it.
@@ -72,6 +76,9 @@ fn every_rule_fires_and_recovers_in_the_demo() {
 
     home.now = Some("2026-03-16T10:03:00Z".to_owned());
     home.ok(&["demo", "--incident", "drill"]);
+    let wrong = home.path().join("rules/wrong.toml");
+    std::fs::create_dir_all(home.path().join("rules")).unwrap();
+    std::fs::write(&wrong, "id = 1").unwrap();
     // What must last is pending first; a release comes ten minutes into the drill; pages wait for somebody; payments without an
     // invoice are told of after a day.
     for minute in ["03", "08", "14", "17", "20"] {
@@ -83,6 +90,7 @@ fn every_rule_fires_and_recovers_in_the_demo() {
     assert!(silent.is_empty(), "never fired: {silent:?}");
 
     home.ok(&["demo", "--incident", "drill-over"]);
+    std::fs::remove_file(&wrong).unwrap();
     look(&mut home, "2026-03-17T11:04:00Z");
     look(&mut home, "2026-03-17T11:05:00Z");
     // What happened within a day, or a week, is over when that has passed.
@@ -111,7 +119,7 @@ fn every_rule_fires_and_recovers_in_the_demo() {
 
     let verified = home.ok(&["verify"]);
     assert!(
-        verified.contains("40 signals") && verified.contains(" 0 differences between the engines"),
+        verified.contains("41 signals") && verified.contains(" 0 differences between the engines"),
         "{verified}"
     );
     assert!(home.ok(&["alerts", "ledger", "verify"]).contains("unbroken"));

@@ -50,10 +50,11 @@ async fn who_is_not_answered_within_a_quarter_of_an_hour_pages_again_until_someb
     );
 
     // Ana takes it in PagerDuty, Bo gives it back, Ana takes it again; the webhooks come out of order.
-    let key = vendor.received.lock().unwrap()[0].1["dedup_key"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let received = vendor.received.lock().unwrap().clone();
+    let key = received
+        .iter()
+        .find_map(|(_, body)| body["dedup_key"].as_str())
+        .unwrap();
     let event = |number: u8, what: &str, who: &str| {
         let payload = serde_json::json!({"event": {
             "id": number.to_string(), "event_type": what, "agent": {"summary": who}, "data": {"id": "P1", "incident_key": key},
@@ -144,10 +145,13 @@ async fn a_rule_that_explains_another_keeps_it_quiet() {
             59 - minute
         );
     }
+    // A service that is well is no news.
+    text += "w,0,shop,1,2026-03-16T09:59:00Z\n";
     home.import(&home.file("checks.csv", text), "uptime_checks");
     once(&home, &address, "2026-03-16T10:00:00Z").await;
     assert_eq!(events(&vendor), [(202, "trigger".to_owned())]);
     let told = home.ok(&["alerts", "status", "--format", "csv"]);
+    assert!(!told.contains("shop"), "{told}");
     assert!(
         told.contains("system_downtime") && told.contains("continuous_monitoring"),
         "{told}"
@@ -155,6 +159,22 @@ async fn a_rule_that_explains_another_keeps_it_quiet() {
     assert!(
         home.ok(&["alerts", "incident", "2"])
             .contains("suppressed by atalaya: rule system_downtime")
+    );
+    // It comes back, and two hours later it is gone again: the first outage explains nothing of that.
+    for (at, is_up) in [("10:05:00", 1), ("12:05:00", 0)] {
+        home.now = Some(format!("2026-03-16T{at}Z"));
+        let text = format!("service,is_up,checked_at\napi,{is_up},2026-03-16T{at}Z\n");
+        home.import(&home.file("later.csv", text), "uptime_checks");
+        once(&home, &address, &format!("2026-03-16T{at}Z")).await;
+    }
+    let received = vendor.received.lock().unwrap().clone();
+    let paged: Vec<&str> = received
+        .iter()
+        .filter_map(|(_, body)| body["payload"]["class"].as_str())
+        .collect();
+    assert_eq!(
+        paged,
+        ["system_downtime", "incident_unacknowledged", "continuous_monitoring"]
     );
 }
 
@@ -199,11 +219,20 @@ fn a_rule_of_the_home_replaces_the_shipped_one_and_a_wrong_one_is_named() {
     home.ok(&["alerts", "rules"]);
     for (limit, said) in [("45 pesos", "45 pesos"), ("", "is no limit")] {
         std::fs::write(rules.join("low_cac.toml"), rule(limit)).unwrap();
-        let answer = home.run(&["alerts", "run", "--once"]);
+        let answer = home.run(&["alerts", "rules"]);
         assert!(
             answer.code == Some(2) && answer.err.contains("low_cac.toml") && answer.err.contains(said),
             "{}",
             answer.err
+        );
+        // The others go on, and the fault is told.
+        let looked = home.run(&["alerts", "run", "--once"]);
+        assert!(
+            looked.err.contains("rule_file_wrong: 1 firing")
+                && looked.err.contains("low_cac: ")
+                && looked.err.contains("compliance_issue: 1 firing"),
+            "{}",
+            looked.err
         );
     }
 }

@@ -220,33 +220,27 @@ async fn a_busy_machine_pages_after_five_minutes_and_is_well_again_when_it_rests
             .arg(format!("--storage.tsdb.path={}", data.path().display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}")),
     );
-    let began = std::time::SystemTime::now();
     let processors = std::thread::available_parallelism().unwrap().get();
     let loops: Vec<Running> = (0..processors)
         .map(|_| start(Command::new("timeout").args(["600", "sh", "-c", "while :; do :; done"])))
         .collect();
     let mut ticker = tokio::time::interval(Duration::from_secs(1));
     let mut wait_for = async |wanted: &str, most_secs: u64| {
-        let from = std::time::SystemTime::now();
+        let mut secs = 0;
         while !crate::alerts::events(&vendor)
             .iter()
             .any(|(_, action)| action == wanted)
         {
             ticker.tick().await;
-            assert!(
-                from.elapsed().unwrap().as_secs() < most_secs,
-                "no {wanted} within {most_secs} s"
-            );
+            secs += 1;
+            assert!(secs < most_secs, "no {wanted} within {most_secs} s");
         }
-        began.elapsed().unwrap().as_secs()
+        secs
     };
     let fired_secs = wait_for("trigger", 500).await;
     drop(loops);
     let resolved_secs = wait_for("resolve", 400).await;
-    eprintln!(
-        "fired after {fired_secs} s of load, resolved {} s after its end",
-        resolved_secs - fired_secs
-    );
+    eprintln!("fired after {fired_secs} s of load, resolved {resolved_secs} s after its end");
     assert!(
         fired_secs >= 300,
         "{fired_secs} s are less than the five minutes of the rule"

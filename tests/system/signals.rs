@@ -62,11 +62,19 @@ fn processors_are_busy_as_their_counters_say_also_across_a_restart() {
     // Reported percentages: the mean of two. One sample of a counter says nothing.
     text += "cpu_percent,web-2,,80,2026-03-16T09:57:00Z\ncpu_percent,web-2,,90,2026-03-16T09:58:00Z\n";
     text += &format!("node_cpu_seconds_total,web-3,{idle},5,2026-03-16T09:58:00Z\n");
+    // Without an idle part that is known, everything would seem busy.
+    text += "system.cpu.time,web-5,\"{\"\"kind\"\":\"\"rest\"\"}\",5,2026-03-16T09:57:00Z\nsystem.cpu.time,web-5,\"{\"\"kind\"\":\"\"rest\"\"}\",9,2026-03-16T09:58:00Z\n";
     // Memory: what programs can have is not what is free.
     for (name, gigabytes) in [("MemTotal", 8), ("MemAvailable", 2), ("MemFree", 1)] {
         text += &format!("node_memory_{name}_bytes,web-1,{{}},{gigabytes}000000000,2026-03-16T09:58:00Z\n");
     }
-    for (state, gigabytes) in [("used", 3), ("free", 1), ("cached", 5), ("buffered", 1)] {
+    for (state, gigabytes) in [
+        ("used", 3),
+        ("free", 1),
+        ("cached", 5),
+        ("buffered", 1),
+        ("slab_reclaimable", 2),
+    ] {
         text += &format!(
             "system.memory.usage,web-4,\"{{\"\"state\"\":\"\"{state}\"\"}}\",{gigabytes}000000000,2026-03-16T09:58:00Z\n"
         );
@@ -89,6 +97,7 @@ fn services_tickets_and_answers_are_counted_by_their_rules() {
         // Exactly 24 hours ago is outside; planned maintenance and what is yet to come count neither way.
         ("2026-03-15T10:00:00Z", 0, ""),
         ("2026-03-15T10:00:01Z", 0, ""),
+        ("2026-03-16T08:00:00Z", 0, "false"),
         ("2026-03-16T09:00:00Z", 1, ""),
         ("2026-03-16T09:30:00Z", 0, "maintenance"),
         ("2026-03-16T10:00:00Z", 1, ""),
@@ -134,9 +143,9 @@ fn services_tickets_and_answers_are_counted_by_their_rules() {
         ("tickets", tickets),
         ("survey_responses", &answers),
     ]);
-    assert_eq!(readings(&home, "downtime_24h"), ["api 2/4"]);
-    assert_eq!(readings(&home, "uptime_month_to_date"), ["api 2/5"]);
-    assert_eq!(readings(&home, "failing_checks"), ["api/us 1/1"]);
+    assert_eq!(readings(&home, "downtime_24h"), ["api 3/5"]);
+    assert_eq!(readings(&home, "uptime_month_to_date"), ["api 2/6"]);
+    assert_eq!(readings(&home, "failing_checks"), ["api/eu 0/1", "api/us 1/1"]);
     assert_eq!(readings(&home, "error_rate"), ["api 2/20", "few 0/1"]);
     assert_eq!(readings(&home, "response_time"), ["api 19000/1000000"]);
     assert_eq!(readings(&home, "consecutive_failures"), ["external:mail 2/1"]);
@@ -167,7 +176,9 @@ fn services_tickets_and_answers_are_counted_by_their_rules() {
 fn what_was_over_before_anybody_heard_of_it_is_told_once() {
     let mut home = home(&[(
         "incidents",
-        "incident_id,incident_type,title,started_at,resolved_at\nold,security_breach,Keys leaked,2026-03-10T10:00:00Z,2026-03-11T10:00:00Z\n",
+        "incident_id,incident_type,title,started_at,resolved_at\n\
+         old,security_breach,Keys leaked,2026-03-10T10:00:00Z,2026-03-11T10:00:00Z\n\
+         older,security_breach,Long over,2025-03-10T10:00:00Z,2025-03-11T10:00:00Z\n",
     )]);
     let looks = [("10:00", "1 firing"), ("10:01", "ok"), ("10:02", "ok")];
     for (at, found) in looks {

@@ -1,14 +1,20 @@
 //! A decision becomes true: standings, incidents, intents and ledger rows in one transaction.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use sqlx::SqliteConnection;
+use sqlx::{Row, SqliteConnection};
 
 use super::{
     Control, IncidentKind, Kept,
     incident::add_event,
     standings::{put_look, put_standing},
 };
-use crate::{AlertError, Route, ledger, message::Message, notify};
+use crate::{
+    AlertError, Route, ledger,
+    message::{Message, ended},
+    notify,
+};
 
 /// What is told of an incident, by route.
 pub(crate) type Told = Vec<(Route, Message)>;
@@ -44,7 +50,81 @@ pub(crate) struct Decision {
     pub(crate) releases: Vec<(i64, Told)>,
 }
 
+impl Decision {
+    /// Whether anything stands differently or is told.
+    pub(crate) fn changes_nothing(&self) -> bool {
+        self.standings.is_empty()
+            && self.openings.is_empty()
+            && self.updates.is_empty()
+            && self.closings.is_empty()
+            && self.releases.is_empty()
+    }
+}
+
 impl Control {
+    /// Books what rules found that changed nothing.
+    pub(crate) async fn book_looks(&self, looks: &[(String, String)], now: DateTime<Utc>) -> Result<(), AlertError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for (rule_id, verdict) in looks {
+            put_look(&mut transaction, rule_id, verdict, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Ends an incident by hand: whoever was told hears so, and its things are forgotten. What still fires opens another one at
+    /// the next look. `false` when there is no open incident of that number.
+    pub async fn close(&self, id: i64, actor: &str, reason: &str, now: DateTime<Utc>) -> Result<bool, AlertError> {
+        let Some(incident) = self
+            .incident(id)
+            .await?
+            .filter(|incident| incident.resolved_at.is_none())
+        else {
+            return Ok(false);
+        };
+        let routes = self.routes_told().await?.remove(&id).unwrap_or_default();
+        let message = ended(&incident, reason, now);
+        let told: Told = routes.into_iter().map(|route| (route, message.clone())).collect();
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let done = sqlx::query("UPDATE incidents SET resolved_at_ms = ?2 WHERE id = ?1 AND resolved_at_ms IS NULL")
+            .bind(id)
+            .bind(now.timestamp_millis())
+            .execute(&mut *transaction)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query("DELETE FROM standings WHERE rule_id = ?1 AND (?2 = '*' OR entity = ?2)")
+            .bind(&incident.rule_id)
+            .bind(&incident.group_key)
+            .execute(&mut *transaction)
+            .await?;
+        add_event(&mut transaction, id, "closed", actor, reason, now).await?;
+        add_told(&mut transaction, id, &told, now).await?;
+        ledger::append_event(&mut transaction, now, id, "closed", actor).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Where each incident that is not over was told.
+    pub(crate) async fn routes_told(&self) -> Result<BTreeMap<i64, Vec<Route>>, AlertError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT i.incident_id, i.route FROM intents i JOIN incidents n ON n.id = i.incident_id
+             WHERE n.resolved_at_ms IS NULL AND i.action IN ('trigger', 'update') ORDER BY 1, 2",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut routes: BTreeMap<i64, Vec<Route>> = BTreeMap::new();
+        for row in rows {
+            let route: String = row.try_get("route")?;
+            routes
+                .entry(row.try_get("incident_id")?)
+                .or_default()
+                .extend(Route::parse(&route));
+        }
+        Ok(routes)
+    }
+
     /// Writes a decision, whole or not at all; returns the numbers of the incidents it opened.
     pub(crate) async fn apply(&self, decision: &Decision, now: DateTime<Utc>) -> Result<Vec<i64>, AlertError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
@@ -61,8 +141,9 @@ impl Control {
             add_told(&mut transaction, *id, told, now).await?;
         }
         for (id, told) in &decision.releases {
-            sqlx::query("UPDATE incidents SET suppressed_by = NULL WHERE id = ?1")
+            sqlx::query("UPDATE incidents SET suppressed_by = NULL, told_at_ms = ?2 WHERE id = ?1")
                 .bind(id)
+                .bind(now.timestamp_millis())
                 .execute(&mut *transaction)
                 .await?;
             add_event(&mut transaction, *id, "told", "atalaya", "no longer suppressed", now).await?;
@@ -92,8 +173,8 @@ async fn open(
 ) -> Result<i64, AlertError> {
     let now_ms = now.timestamp_millis();
     let id = sqlx::query(
-        "INSERT INTO incidents (rule_id, kind, group_key, severity, dedup_key, opened_at_ms, resolved_at_ms, title, suppressed_by)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO incidents (rule_id, kind, group_key, severity, dedup_key, opened_at_ms, resolved_at_ms, title, suppressed_by, told_at_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )
     .bind(rule_id)
     .bind(opening.kind.name())
@@ -104,6 +185,7 @@ async fn open(
     .bind(opening.is_over.then_some(now_ms))
     .bind(&opening.title)
     .bind(opening.suppressed_by.as_deref())
+    .bind(opening.suppressed_by.is_none().then_some(now_ms))
     .execute(&mut *connection)
     .await?
     .last_insert_rowid();

@@ -50,6 +50,8 @@ pub struct Incident {
     pub title: String,
     /// Why nobody is told: a silence, or the rule that explains it.
     pub suppressed_by: Option<String>,
+    /// When somebody was told first.
+    pub told_at: Option<DateTime<Utc>>,
     /// When somebody took it.
     pub acknowledged_at: Option<DateTime<Utc>>,
     /// Who took it.
@@ -83,6 +85,7 @@ fn incident(row: &SqliteRow) -> Result<Incident, sqlx::Error> {
         resolved_at: at("resolved_at_ms")?,
         title: row.try_get("title")?,
         suppressed_by: row.try_get("suppressed_by")?,
+        told_at: at("told_at_ms")?,
         acknowledged_at: at("acknowledged_at_ms")?,
         acknowledged_by: row.try_get("acknowledged_by")?,
     })

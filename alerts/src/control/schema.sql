@@ -6,7 +6,7 @@ CREATE TABLE standings (
 CREATE TABLE incidents (
     id INTEGER PRIMARY KEY AUTOINCREMENT, rule_id TEXT NOT NULL, kind TEXT NOT NULL, group_key TEXT NOT NULL,
     severity TEXT NOT NULL, dedup_key TEXT NOT NULL UNIQUE, opened_at_ms INTEGER NOT NULL, resolved_at_ms INTEGER,
-    title TEXT NOT NULL, suppressed_by TEXT, acknowledged_at_ms INTEGER, acknowledged_by TEXT
+    title TEXT NOT NULL, suppressed_by TEXT, told_at_ms INTEGER, acknowledged_at_ms INTEGER, acknowledged_by TEXT
 ) STRICT;
 CREATE UNIQUE INDEX one_open_incident ON incidents (rule_id, kind, group_key) WHERE resolved_at_ms IS NULL;
 CREATE TABLE timeline (

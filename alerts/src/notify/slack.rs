@@ -24,21 +24,25 @@ pub(super) fn body(message: &Message) -> Value {
         Action::Trigger | Action::Update if message.severity == "critical" => "🔴",
         Action::Trigger | Action::Update if message.severity == "info" => "🔵",
         Action::Trigger | Action::Update => "🟠",
-        Action::Resolve => "🟢",
+        Action::Resolve if message.is_well => "🟢",
+        Action::Resolve => "⚪",
     };
     let title = format!("{mark} {}", message.title);
     let lines = message.lines.join("\n");
     let header: String = title.chars().take(HEADER_CHARS).collect();
     let section: String = lines.chars().take(SECTION_CHARS).collect();
+    // Plain text: nothing that a customer wrote can mention a channel or a person. An empty block would be refused.
+    let mut blocks = vec![json!({"type": "header", "text": {"type": "plain_text", "text": header}})];
+    if !section.is_empty() {
+        blocks.push(json!({"type": "section", "text": {"type": "plain_text", "text": section}}));
+    }
+    if !message.footer.is_empty() {
+        blocks.push(json!({"type": "context", "elements": [{"type": "plain_text", "text": message.footer}]}));
+    }
     json!({
         // Phones and screen readers show this; it is complete by itself.
         "text": escape(&format!("{title}\n{lines}")),
-        "blocks": [
-            {"type": "header", "text": {"type": "plain_text", "text": header}},
-            // Plain text: nothing that a customer wrote can mention a channel or a person.
-            {"type": "section", "text": {"type": "plain_text", "text": section}},
-            {"type": "context", "elements": [{"type": "plain_text", "text": message.footer}]},
-        ],
+        "blocks": blocks,
     })
 }
 

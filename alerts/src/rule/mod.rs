@@ -39,6 +39,8 @@ pub struct Rule {
     pub group: Group,
     /// Rules while which fire nobody is told of this one.
     pub inhibited_by: Vec<String>,
+    /// How many seconds after one of them fired a thing may begin and still be explained by it; always when absent.
+    pub inhibited_for_secs: Option<i64>,
     /// Told once, and over with that: there is nothing to recover.
     pub is_notice: bool,
     /// Why it is switched off, where it is.
@@ -132,6 +134,8 @@ pub enum Watch {
     },
     /// Incidents of Atalaya's own that were told and that nobody has acknowledged: how long they have waited.
     Unacknowledged,
+    /// Rule files of the home that cannot be used.
+    RuleFaults,
 }
 
 /// What it means that a thing is no longer spoken of.

@@ -10,6 +10,8 @@ use crate::{Condition, Timing, judge::Side, limit::Limit, notify::Route};
 /// Seconds without a value before somebody is told, where a rule says nothing: a figure of a day may come a day late.
 const MISSING_SECS_OF_METRIC: i64 = 2 * 86_400;
 const MISSING_SECS_OF_SIGNAL: i64 = 600;
+/// Days of a window.
+const MOST_DAYS: u32 = 400;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,7 @@ pub(super) struct RawRule {
     group: Option<Group>,
     #[serde(default)]
     inhibited_by: Vec<String>,
+    inhibited_for: Option<String>,
     #[serde(default)]
     notice: bool,
     off: Option<String>,
@@ -51,6 +54,8 @@ struct RawWatch {
     explained_by: Option<String>,
     #[serde(default)]
     unacknowledged: bool,
+    #[serde(default)]
+    rule_faults: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +76,8 @@ struct RawFires {
     at_most: Option<String>,
     #[serde(default)]
     present: bool,
+    #[serde(default)]
+    also_when_over: bool,
     #[serde(rename = "for")]
     lasting: Option<String>,
     #[serde(default)]
@@ -119,11 +126,15 @@ impl RawSide {
 impl RawWatch {
     fn check(self) -> Result<Watch, String> {
         let only: Vec<(String, String)> = self.only.into_iter().collect();
-        if self.unacknowledged {
-            if self.signal.is_some() || self.metric.is_some() {
-                return Err("watch: unacknowledged stands alone".to_owned());
+        if self.unacknowledged || self.rule_faults {
+            if self.signal.is_some() || self.metric.is_some() || self.unacknowledged == self.rule_faults {
+                return Err("watch: unacknowledged and rule_faults stand alone".to_owned());
             }
-            return Ok(Watch::Unacknowledged);
+            return Ok(if self.unacknowledged {
+                Watch::Unacknowledged
+            } else {
+                Watch::RuleFaults
+            });
         }
         match (self.signal, self.metric) {
             (Some(signal), None) => {
@@ -134,7 +145,9 @@ impl RawWatch {
             }
             (None, Some(_)) if !only.is_empty() => Err("watch: only belongs to a signal".to_owned()),
             (None, Some(metric)) => match self.change_over_days {
-                Some(0) => Err("watch: a window needs days".to_owned()),
+                Some(days) if !(1..=MOST_DAYS).contains(&days) => {
+                    Err(format!("watch: a window has 1 to {MOST_DAYS} days"))
+                }
                 Some(days) => Ok(Watch::Change {
                     metric,
                     days,
@@ -199,7 +212,9 @@ impl RawRule {
                 }
             }
             (None, true) if recovers.is_some() => return Err("recovers: what is present has no limit".to_owned()),
-            (None, true) => Condition::Present,
+            (None, true) => Condition::Present {
+                also_when_over: self.fires.also_when_over,
+            },
             _ => return Err("fires: give one limit, or present = true".to_owned()),
         };
         let secs = |text: Option<String>, field: &str, otherwise: i64| match text {
@@ -212,7 +227,7 @@ impl RawRule {
         });
         let (otherwise, when_gone) = if is_metric {
             (MISSING_SECS_OF_METRIC, WhenGone::Unknown)
-        } else if condition == Condition::Present {
+        } else if matches!(condition, Condition::Present { .. }) {
             (MISSING_SECS_OF_SIGNAL, WhenGone::Recovered)
         } else {
             (MISSING_SECS_OF_SIGNAL, WhenGone::Unknown)
@@ -254,6 +269,10 @@ impl RawRule {
             when_gone: missing.means.unwrap_or(when_gone),
             group: self.group.unwrap_or(Group::Entity),
             inhibited_by: self.inhibited_by,
+            inhibited_for_secs: match self.inhibited_for {
+                Some(text) => Some(secs(Some(text), "inhibited_for", 0)?),
+                None => None,
+            },
             is_notice: self.notice,
             off: self.off,
             hash: Sha256::digest(text.as_bytes())

@@ -11,32 +11,54 @@ include!(concat!(env!("OUT_DIR"), "/embedded_rules.rs"));
 #[derive(Debug, Clone, Default)]
 pub struct RuleSet {
     rules: BTreeMap<String, Rule>,
+    faults: Vec<String>,
 }
 
 impl RuleSet {
-    /// The shipped rules, and over them the files `*.toml` of a folder, if it is there. Every rule has passed its own tests.
+    /// The shipped rules, and over them the files `*.toml` of a folder, if it is there. Every rule has passed its own tests. A
+    /// file that cannot be used leaves what was there before it, and is among the faults: one typing error must not switch off
+    /// sixty rules.
     pub fn of_home(dir: &Path) -> Result<Self, AlertError> {
         let mut set = shipped()?;
+        let cannot =
+            |place: &Path, error: std::io::Error| bad(place.display().to_string(), format!("cannot be read: {error}"));
         let entries = match std::fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(set),
-            Err(error) => return Err(bad(dir.display().to_string(), format!("cannot be read: {error}"))),
+            Err(error) => {
+                set.faults.push(cannot(dir, error).to_string());
+                return Ok(set);
+            }
         };
         for entry in entries {
-            let path = entry
-                .map_err(|error| bad(dir.display().to_string(), format!("cannot be read: {error}")))?
-                .path();
+            let path = match entry {
+                Ok(entry) => entry.path(),
+                Err(error) => {
+                    set.faults.push(cannot(dir, error).to_string());
+                    continue;
+                }
+            };
             if path.extension().is_none_or(|ending| ending != "toml") {
                 continue;
             }
-            let place = path.display().to_string();
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| bad(place.clone(), format!("cannot be read: {error}")))?;
-            let rule = parse(&place, &text)?;
-            set.rules.insert(rule.id.clone(), rule);
+            let read = std::fs::read_to_string(&path).map_err(|error| cannot(&path, error));
+            match read.and_then(|text| parse(&path.display().to_string(), &text)) {
+                Ok(rule) => match set.unknown_inhibitor(&rule) {
+                    None => {
+                        set.rules.insert(rule.id.clone(), rule);
+                    }
+                    Some(fault) => set.faults.push(bad(path.display().to_string(), fault).to_string()),
+                },
+                Err(fault) => set.faults.push(fault.to_string()),
+            }
         }
-        set.check_references()?;
+        set.faults.sort();
         Ok(set)
+    }
+
+    /// What is wrong with the home's rule files, one line each.
+    pub fn faults(&self) -> &[String] {
+        &self.faults
     }
 
     /// All rules by id.
@@ -49,16 +71,12 @@ impl RuleSet {
         self.rules.get(id)
     }
 
-    fn check_references(&self) -> Result<(), AlertError> {
-        for rule in self.rules.values() {
-            for other in &rule.inhibited_by {
-                if other == &rule.id || !self.rules.contains_key(other) {
-                    let reason = format!("inhibited_by names {other:?}, which is no other rule");
-                    return Err(bad(rule.id.clone(), reason));
-                }
-            }
-        }
-        Ok(())
+    fn unknown_inhibitor(&self, rule: &Rule) -> Option<String> {
+        let unknown = rule
+            .inhibited_by
+            .iter()
+            .find(|other| **other == rule.id || !self.rules.contains_key(*other))?;
+        Some(format!("inhibited_by names {unknown:?}, which is no other rule"))
     }
 }
 
@@ -69,7 +87,11 @@ pub fn shipped() -> Result<RuleSet, AlertError> {
         let rule = parse(file, text)?;
         set.rules.insert(rule.id.clone(), rule);
     }
-    set.check_references()?;
+    for rule in set.rules.values() {
+        if let Some(fault) = set.unknown_inhibitor(rule) {
+            return Err(bad(rule.id.clone(), fault));
+        }
+    }
     Ok(set)
 }
 

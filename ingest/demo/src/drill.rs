@@ -110,8 +110,14 @@ fn services(sheets: &mut Sheets, begins: bool) {
         sheets.row("uptime_checks", CHECKS, row);
     }
     if !begins {
-        let at = sheets.at(0);
-        sheets.row("uptime_checks", CHECKS, format!("check-over,0,checkout,eu,1,,{at}"));
+        for minute in 0..15 {
+            let at = sheets.at(-minute);
+            sheets.row(
+                "uptime_checks",
+                CHECKS,
+                format!("check-over-{minute},0,checkout,eu,1,,{at}"),
+            );
+        }
     }
     for number in -100..MINUTES_AHEAD * 20 {
         let at = instant(sheets.now + TimeDelta::seconds(3 * number));

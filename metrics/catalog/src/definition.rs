@@ -28,6 +28,9 @@ pub struct Definition {
     pub evidence: Vec<String>,
     /// How many minutes of momentary records (samples, requests, checks, events) it looks back on; all when absent.
     pub horizon_minutes: Option<u32>,
+    /// A condition on a momentary kind's own columns that all it reads of that kind fulfils: where nobody else reads the kind,
+    /// nothing else needs to be looked at.
+    pub keeps: Option<String>,
     /// The `SELECT`, with `{by}` where the dimensions asked for go.
     pub sql: String,
     /// The line of the file on which `sql` starts, from 1.
@@ -82,6 +85,7 @@ struct RawHeader {
     #[serde(default)]
     evidence: Vec<String>,
     horizon_minutes: Option<u32>,
+    keeps: Option<String>,
 }
 
 pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
@@ -222,6 +226,7 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
         reading: raw.reading,
         evidence: raw.evidence,
         horizon_minutes: raw.horizon_minutes,
+        keeps: raw.keeps,
         sql,
         sql_line,
     })

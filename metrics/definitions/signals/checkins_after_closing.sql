@@ -5,12 +5,15 @@
 --- reading = "seconds"
 --- description_en = "Customers won 30, 60 or 90 days ago (and up to 30 days more) with whom no check-in was held, and for how long it has been due."
 --- description_es = "Clientes ganados hace 30, 60 o 90 días (y hasta 30 más) con los que no hubo seguimiento, y desde cuándo está pendiente."
---- depends_on = ["success_interventions_known", "opportunities_known", "moments"]
+--- depends_on = ["success_interventions_known", "opportunities_known", "identity_links_known", "moments"]
 --- source = "kpis.csv: customer_checkin_day; alerts.csv: checkin_due"
 WITH began AS (
-  SELECT customer_id, MIN(closed_at) AS began_at FROM opportunities_known
-  WHERE status = 'won' AND customer_id IS NOT NULL AND closed_at IS NOT NULL
-  GROUP BY customer_id
+  SELECT COALESCE(o.customer_id, l.customer_id) AS customer_id, MIN(o.closed_at) AS began_at
+  FROM opportunities_known o
+  LEFT JOIN (SELECT identity_id, MIN(customer_id) AS customer_id FROM identity_links_known WHERE identity_type = 'hubspot_company' GROUP BY identity_id) l
+    ON l.identity_id = o.company_id
+  WHERE o.status = 'won' AND o.closed_at IS NOT NULL AND COALESCE(o.customer_id, l.customer_id) IS NOT NULL
+  GROUP BY COALESCE(o.customer_id, l.customer_id)
 ), due AS (
   SELECT customer_id, 30 AS day_number, after_minutes(began_at, 43200) AS due_at FROM began
   UNION ALL

@@ -11,5 +11,5 @@
 SELECT u.service AS entity, CAST(NULL AS VARCHAR) AS label,
        MIN(CASE WHEN u.is_up = 0 THEN u.checked_at END) AS since_at, COUNT(CASE WHEN u.is_up = 0 THEN 1 END) AS numerator, COUNT(*) AS denominator
 FROM uptime_checks_known u CROSS JOIN moments m
-WHERE u.planned IS NULL AND u.checked_at > after_minutes(m.now_at, -1440) AND u.checked_at <= m.now_at
+WHERE (u.planned IS NULL OR u.planned IN ('false', 'False', 'FALSE', '0', 'no')) AND u.checked_at > after_minutes(m.now_at, -1440) AND u.checked_at <= m.now_at
 GROUP BY u.service

@@ -4,6 +4,7 @@
 --- unit = "rows"
 --- reading = "count"
 --- evidence = ["payload"]
+--- keeps = "event_type IN ('incident.acknowledged', 'incident.unacknowledged')"
 --- horizon_minutes = 10085
 --- description_en = "Acknowledgements and their withdrawals that PagerDuty told in the last 7 days."
 --- description_es = "Confirmaciones y sus retiradas que PagerDuty comunicó en los últimos 7 días."

@@ -9,35 +9,41 @@
 --- depends_on = ["host_metrics_known", "moments"]
 --- source = "kpis.csv: ram_utilization; alerts-and-dashboards F.2: MemAvailable, not free"
 WITH samples AS (
-  SELECT h.source, h.host, h.metric_name, h.labels, h.value_e6
+  SELECT h.source, h.host, h.metric_name, h.labels, CASE WHEN h.metric_name = 'ram_percent' THEN LEAST(h.value_e6, 100000000) ELSE h.value_e6 END AS value_e6,
+         CASE WHEN h.metric_name = 'node_memory_MemAvailable_bytes' THEN 'available'
+              WHEN h.metric_name IN ('node_memory_MemTotal_bytes', 'system.memory.limit') THEN 'limit'
+              WHEN h.metric_name = 'ram_percent' THEN 'percent'
+              WHEN h.labels LIKE '%state":"used"%' OR h.labels LIKE '%state": "used"%' THEN 'used'
+              WHEN h.labels LIKE '%state":"free"%' OR h.labels LIKE '%state": "free"%' OR h.labels LIKE '%state":"cached"%' OR h.labels LIKE '%state": "cached"%'
+                OR h.labels LIKE '%state":"buffered"%' OR h.labels LIKE '%state": "buffered"%' OR h.labels LIKE '%state":"buffers"%' OR h.labels LIKE '%state": "buffers"%'
+                OR h.labels LIKE '%state":"inactive"%' OR h.labels LIKE '%state": "inactive"%' THEN 'given_back'
+              -- slab_reclaimable and slab_unreclaimable are parts of cached and of used; what nobody knows says nothing.
+              ELSE 'nothing' END AS part
   FROM host_metrics_known h CROSS JOIN moments m
-  WHERE h.metric_name IN ('node_memory_MemAvailable_bytes', 'node_memory_MemTotal_bytes', 'system.memory.usage', 'ram_percent')
-    AND h.host IS NOT NULL AND h.value_e6 IS NOT NULL
+  WHERE h.metric_name IN ('node_memory_MemAvailable_bytes', 'node_memory_MemTotal_bytes', 'system.memory.usage', 'system.memory.limit', 'ram_percent')
+    AND h.host IS NOT NULL AND h.value_e6 >= 0
     AND h.sampled_at > after_minutes(m.now_at, -5) AND h.sampled_at <= m.now_at
 ), means AS (
   -- Bytes in thousands of millionths, so that sums of terabytes fit.
-  SELECT source, host, metric_name, labels, muldiv(money_sum(muldiv(value_e6, 1, 1000000000)), 1, COUNT(*)) AS mean
+  SELECT source, host, part, labels, muldiv(money_sum(muldiv(value_e6, 1, 1000000000)), 1, COUNT(*)) AS mean
   FROM samples
-  WHERE metric_name <> 'ram_percent'
-  GROUP BY source, host, metric_name, labels
+  WHERE part NOT IN ('percent', 'nothing')
+  GROUP BY source, host, part, labels
 ), totals AS (
-  SELECT source, host,
-         money_sum(CASE WHEN metric_name = 'node_memory_MemAvailable_bytes' THEN mean
-                        WHEN labels LIKE '%"state":"free"%' OR labels LIKE '%"state":"cached"%' OR labels LIKE '%"state":"buffered"%'
-                          OR labels LIKE '%"state":"slab_reclaimable"%' THEN mean
-                        ELSE 0 END) AS available,
-         money_sum(CASE WHEN metric_name <> 'node_memory_MemAvailable_bytes' THEN mean ELSE 0 END) AS total,
-         COUNT(CASE WHEN metric_name = 'node_memory_MemAvailable_bytes' OR metric_name = 'system.memory.usage' THEN 1 END) AS parts
+  SELECT source, host, MAX(CASE WHEN part = 'available' THEN mean END) AS available, MAX(CASE WHEN part = 'limit' THEN mean END) AS limit_, MAX(CASE WHEN part = 'used' THEN mean END) AS used,
+         money_sum(CASE WHEN part = 'given_back' THEN mean END) AS given_back
   FROM means
   GROUP BY source, host
+), known AS (
+  SELECT source, host, COALESCE(limit_ - available, used) AS numerator, COALESCE(limit_, used + given_back) AS denominator FROM totals
 ), hosts AS (
-  SELECT source, host, total - available AS numerator, total AS denominator
-  FROM totals
-  WHERE total > 0 AND parts > 0
+  SELECT source, host, numerator, denominator
+  FROM known
+  WHERE numerator IS NOT NULL AND denominator > 0
   UNION ALL
   SELECT source, host, money_sum(value_e6) AS numerator, COUNT(*) * 100000000 AS denominator
   FROM samples
-  WHERE metric_name = 'ram_percent'
+  WHERE part = 'percent'
   GROUP BY source, host
 ), told AS (
   SELECT host, numerator, denominator, ROW_NUMBER() OVER (PARTITION BY host ORDER BY denominator DESC, numerator DESC, source) AS place

@@ -8,7 +8,7 @@
 --- depends_on = ["backups_known", "moments"]
 --- source = "kpis.csv: recovery_point_objective; alerts.csv: rpo_exceeded"
 WITH points AS (
-  SELECT b.system, b.backup_type, COALESCE(b.recoverable_to_at, b.finished_at) AS point_at
+  SELECT b.system, b.backup_type, LEAST(COALESCE(b.recoverable_to_at, b.finished_at), b.finished_at) AS point_at
   FROM backups_known b CROSS JOIN moments m
   WHERE b.status = 'verified' AND b.finished_at <= m.now_at AND b.backup_type IN ('full', 'incremental', 'recovery_point')
 ), systems AS (

@@ -19,7 +19,7 @@ WITH releasing AS (
   FROM http_requests_known h CROSS JOIN moments m
   WHERE h.duration_us IS NOT NULL AND h.service NOT LIKE 'external:%' AND h.requested_at > after_minutes(m.now_at, -5) AND h.requested_at <= m.now_at
 )
-SELECT k.service AS entity, CAST(NULL AS VARCHAR) AS label, r.released_at AS since_at, MIN(k.duration_us) AS numerator, 1000000 AS denominator
+SELECT k.service AS entity, CAST(NULL AS VARCHAR) AS label, r.released_at AS since_at, CASE WHEN r.released_at IS NULL THEN 0 ELSE MIN(k.duration_us) END AS numerator, 1000000 AS denominator
 FROM ranked k CROSS JOIN releasing r
-WHERE 100 * k.place >= 95 * k.requests AND k.requests >= 20 AND r.released_at IS NOT NULL
+WHERE 100 * k.place >= 95 * k.requests AND k.requests >= 20
 GROUP BY k.service, r.released_at

@@ -8,7 +8,7 @@
 --- depends_on = ["deployments_known", "moments"]
 --- source = "kpis.csv: security_update_interval; alerts.csv: security_update_overdue"
 SELECT 'all' AS entity, CAST(NULL AS VARCHAR) AS label, CAST(NULL AS TIMESTAMPTZ) AS since_at,
-       COUNT(CASE WHEN d.deployment_type = 'security_update' AND d.status = 'passed' AND d.started_at >= m.last_month_starts_at THEN 1 END) AS numerator,
+       COUNT(CASE WHEN d.deployment_type = 'security_update' AND d.environment = 'production' AND d.status = 'passed' AND d.started_at >= m.last_month_starts_at THEN 1 END) AS numerator,
        1 AS denominator
 FROM deployments_known d CROSS JOIN moments m
 WHERE d.started_at <= m.now_at

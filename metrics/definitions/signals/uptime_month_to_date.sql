@@ -11,5 +11,5 @@
 SELECT u.service AS entity, CAST(NULL AS VARCHAR) AS label, CAST(NULL AS TIMESTAMPTZ) AS since_at,
        COUNT(CASE WHEN u.is_up = 1 THEN 1 END) AS numerator, COUNT(*) AS denominator
 FROM uptime_checks_known u CROSS JOIN moments m
-WHERE u.planned IS NULL AND u.checked_at >= m.month_starts_at AND u.checked_at <= m.now_at
+WHERE (u.planned IS NULL OR u.planned IN ('false', 'False', 'FALSE', '0', 'no')) AND u.checked_at >= m.month_starts_at AND u.checked_at <= m.now_at
 GROUP BY u.service

@@ -8,12 +8,13 @@
 --- depends_on = ["reported_values_known", "moments"]
 --- source = "alerts.csv: metric_threshold_alert"
 WITH newest AS (
-  SELECT v.value_name, v.part, v.number_e12, v.reported_on,
+  SELECT v.value_name, v.part, COALESCE(v.number_e12, v.amount_minor) AS amount, CASE WHEN v.number_e12 IS NULL THEN v.currency ELSE '' END AS unit,
          ROW_NUMBER() OVER (PARTITION BY v.value_name, v.part ORDER BY v.reported_on DESC, v.arrival_seq DESC) AS place
   FROM reported_values_known v CROSS JOIN moments m
-  WHERE v.number_e12 IS NOT NULL AND v.reported_on <= m.today_on
+  WHERE (v.number_e12 IS NOT NULL OR v.amount_minor IS NOT NULL) AND v.reported_on <= m.today_on
 )
-SELECT v.value_name || '/' || v.part AS entity, CAST(NULL AS VARCHAR) AS label, CAST(NULL AS TIMESTAMPTZ) AS since_at, v.number_e12 AS numerator, l.number_e12 AS denominator
+SELECT v.value_name || '/' || v.part AS entity, CAST(NULL AS VARCHAR) AS label, CAST(NULL AS TIMESTAMPTZ) AS since_at, v.amount AS numerator,
+       CASE WHEN l.unit = v.unit THEN l.amount ELSE 0 END AS denominator
 FROM newest v
 JOIN newest l ON l.value_name = 'limit:' || v.value_name AND l.part = v.part AND l.place = 1
 WHERE v.place = 1

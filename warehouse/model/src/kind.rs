@@ -251,7 +251,7 @@ impl Kind {
             Self::Backups => &["backup_id"],
             Self::SurveyResponses => &["response_id"],
             Self::ModelEvaluations => &["model", "model_version", "measure", "evaluated_at"],
-            Self::ModelScores => &["model", "subject_id"],
+            Self::ModelScores => &["model", "subject_type", "subject_id"],
             Self::SuccessInterventions => &["intervention_id"],
             Self::OnboardingSteps => &["customer_id", "step"],
             Self::Automations => &["run_id"],

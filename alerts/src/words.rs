@@ -1,0 +1,234 @@
+//! Decisions in words: who is told what of incidents that open, grow and end.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    AlertError, Class, Incident, IncidentKind, Route, Rule, Runner,
+    control::{Decision, Kept, Opening, Told},
+    decide::Outline,
+    drivers::Driver,
+    message::{Action, Ending, Message, Story, cut, ended},
+    observe::Observed,
+    tick::Tick,
+};
+
+/// Things that a timeline names one by one.
+const LISTED: usize = 10;
+
+impl Runner {
+    /// Puts into words what is decided.
+    #[allow(clippy::too_many_arguments, reason = "a look, whole")]
+    pub(crate) async fn word(
+        &self,
+        tick: &Tick<'_>,
+        rule: &Rule,
+        kept: &BTreeMap<String, Kept>,
+        open: &[Incident],
+        outline: Outline,
+        observed: Option<&Observed>,
+        reason: Option<&str>,
+    ) -> Decision {
+        let labels: BTreeMap<&str, Option<String>> = kept
+            .iter()
+            .map(|(entity, kept)| (entity.as_str(), kept.label.clone()))
+            .chain(
+                observed
+                    .iter()
+                    .flat_map(|seen| &seen.readings)
+                    .map(|reading| (reading.entity.as_str(), reading.label.clone())),
+            )
+            .collect();
+        let named = |entities: &[String]| -> Vec<(String, Option<String>)> {
+            let label = |entity: &String| labels.get(entity.as_str()).cloned().flatten();
+            entities.iter().map(|entity| (entity.clone(), label(entity))).collect()
+        };
+        let no_value = reason.or(observed.and_then(|seen| seen.no_value.as_deref()));
+        let story = |kind, action, ending, dedup_key: &str, entities: &[String], parts: &[Driver]| {
+            let members = named(entities);
+            let story = Story {
+                rule,
+                kind,
+                action,
+                dedup_key,
+                company: &self.settings.company,
+                members: &members,
+                observed,
+                reason: no_value,
+                drivers: parts,
+                ending,
+                at: tick.now,
+            };
+            story.tell(self.language)
+        };
+        let tell = |kind: IncidentKind, message: Message| -> Told {
+            routes(rule, kind)
+                .into_iter()
+                .map(|route| (route, message.clone()))
+                .collect()
+        };
+        let parts = match (outline.openings.is_empty(), observed) {
+            (false, Some(seen)) => self.drivers(tick, rule, seen).await,
+            _ => Vec::new(),
+        };
+        let mut decision = Decision {
+            rule_id: rule.id.clone(),
+            verdict: outline.verdict,
+            standings: outline.standings,
+            ..Decision::default()
+        };
+        for (kind, group_key, members) in outline.openings {
+            let dedup_key = self.dedup_key(&rule.id, kind, &group_key, tick.now);
+            let message = story(kind, Action::Trigger, None, &dedup_key, &members, &parts);
+            let suppressed_by = tick.suppressor(rule, kind, &members);
+            decision.openings.push(Opening {
+                kind,
+                group_key,
+                severity: message.severity,
+                dedup_key,
+                title: message.title.clone(),
+                told: if suppressed_by.is_some() {
+                    Vec::new()
+                } else {
+                    tell(kind, message)
+                },
+                suppressed_by,
+                is_over: rule.is_notice && kind == IncidentKind::Breach,
+            });
+        }
+        let by_id = |id: i64| open.iter().find(|incident| incident.id == id);
+        for (id, members, new) in &outline.joined {
+            let Some(incident) = by_id(*id) else { continue };
+            let message = story(incident.kind, Action::Update, None, &incident.dedup_key, members, &[]);
+            let is_quiet = incident.suppressed_by.is_some() || tick.suppressor(rule, incident.kind, new).is_some();
+            let told = if is_quiet {
+                Vec::new()
+            } else {
+                tell(incident.kind, message)
+            };
+            decision.updates.push((*id, listed(new), told));
+        }
+        let going_on = outline.joined.iter().map(|(id, members, _)| (id, members));
+        for (id, members) in going_on.chain(outline.lasting.iter().map(|(id, members)| (id, members))) {
+            let Some(incident) = by_id(*id).filter(|incident| incident.suppressed_by.is_some()) else {
+                continue;
+            };
+            if tick.suppressor(rule, incident.kind, members).is_none() {
+                let message = story(incident.kind, Action::Trigger, None, &incident.dedup_key, members, &[]);
+                decision.releases.push((*id, tell(incident.kind, message)));
+            }
+        }
+        for (id, ending) in outline.closings {
+            let Some(incident) = by_id(id) else { continue };
+            let entity = [incident.group_key.clone()];
+            let members = if incident.group_key == "*" {
+                &[][..]
+            } else {
+                &entity[..]
+            };
+            let ending = Some((ending, incident.opened_at));
+            let message = story(
+                incident.kind,
+                Action::Resolve,
+                ending,
+                &incident.dedup_key,
+                members,
+                &[],
+            );
+            decision
+                .closings
+                .push((id, decision.verdict.clone(), tick.to_whom(id, &message)));
+        }
+        decision
+    }
+
+    /// What is known of a rule that is no longer watched ends, and whoever was told of it hears so.
+    pub(crate) async fn retire(
+        &self,
+        tick: &Tick<'_>,
+        rule_id: &str,
+        kept: BTreeMap<String, Kept>,
+    ) -> Result<(), AlertError> {
+        let open: Vec<Incident> = tick
+            .open
+            .iter()
+            .filter(|incident| incident.rule_id == rule_id)
+            .cloned()
+            .collect();
+        if kept.is_empty() && open.is_empty() {
+            return Ok(());
+        }
+        let rule = self.rules.get(rule_id);
+        let mut decision = Decision {
+            rule_id: rule_id.to_owned(),
+            verdict: "switched off".to_owned(),
+            standings: kept.into_keys().map(|entity| (entity, None)).collect(),
+            ..Decision::default()
+        };
+        for incident in open {
+            let message = match rule {
+                Some(rule) => {
+                    let story = Story {
+                        rule,
+                        kind: incident.kind,
+                        action: Action::Resolve,
+                        dedup_key: &incident.dedup_key,
+                        company: &self.settings.company,
+                        members: &[],
+                        observed: None,
+                        reason: None,
+                        drivers: &[],
+                        ending: Some((Ending::SwitchedOff, incident.opened_at)),
+                        at: tick.now,
+                    };
+                    story.tell(self.language)
+                }
+                None => ended(&incident, "the rule was removed", tick.now),
+            };
+            let told = tick.to_whom(incident.id, &message);
+            decision
+                .closings
+                .push((incident.id, "the rule was switched off".to_owned(), told));
+        }
+        self.control.apply(&decision, tick.now).await?;
+        Ok(())
+    }
+
+    fn dedup_key(&self, rule_id: &str, kind: IncidentKind, group_key: &str, now: DateTime<Utc>) -> String {
+        let mut hash = Sha256::new();
+        for part in [&self.settings.company, rule_id, kind.name(), group_key] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        hash.update(now.timestamp_micros().to_le_bytes());
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Tick<'_> {
+    /// Those who were told of an incident hear of its end, whatever its rule says today.
+    fn to_whom(&self, incident_id: i64, message: &Message) -> Told {
+        let routes = self.routes_told.get(&incident_id).into_iter().flatten();
+        routes.map(|route| (*route, message.clone())).collect()
+    }
+}
+
+fn listed(entities: &[String]) -> String {
+    let mut names: Vec<String> = entities.iter().take(LISTED).map(|entity| cut(entity)).collect();
+    if entities.len() > LISTED {
+        names.push(format!("and {} more", entities.len() - LISTED));
+    }
+    names.join(", ")
+}
+
+/// Where an incident is told. That a rule is blind pages only where the rule is about business at risk.
+fn routes(rule: &Rule, kind: IncidentKind) -> Vec<Route> {
+    let is_quiet = kind == IncidentKind::Blind && rule.class != Class::Critical && rule.routes.len() > 1;
+    rule.routes
+        .iter()
+        .copied()
+        .filter(|route| !(is_quiet && *route == Route::Pagerduty))
+        .collect()
+}
