@@ -4,6 +4,7 @@
 //! transaction; a sender delivers intents in order and books every attempt.
 #![deny(missing_docs)]
 
+mod backtest;
 mod control;
 mod decide;
 mod drivers;
@@ -24,6 +25,7 @@ mod standing;
 mod tick;
 mod words;
 
+pub use backtest::{Replayed, backtest};
 pub use control::{Control, Incident, IncidentKind, Intent, Look, Silence, TimelineEntry};
 pub use error::AlertError;
 pub use judge::{Condition, Judgement, Side};

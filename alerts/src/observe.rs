@@ -117,7 +117,8 @@ pub(crate) async fn observe(
                 if *is_to_date {
                     return point.status == Status::Open;
                 }
-                point.status == Status::Closed && landed_on.is_some_and(|day| grain.next(point.period_on) <= day)
+                let end_on = grain.next(point.period_on);
+                point.status == Status::Closed && end_on <= today && landed_on.is_some_and(|day| end_on <= day)
             };
             let Some(point) = series.totals().rfind(complete) else {
                 return Ok(observed(

@@ -7,6 +7,7 @@
 )]
 
 mod alerts;
+mod backtests;
 mod bad_input;
 mod board;
 mod books;

@@ -71,6 +71,33 @@ pub struct TimelineEntry {
     pub note: String,
 }
 
+impl Incident {
+    /// One that is in no database: of a replay.
+    pub(crate) fn imagined(
+        id: i64,
+        rule_id: &str,
+        kind: IncidentKind,
+        group_key: String,
+        opened_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            rule_id: rule_id.to_owned(),
+            kind,
+            group_key,
+            severity: String::new(),
+            dedup_key: String::new(),
+            opened_at,
+            resolved_at: None,
+            title: String::new(),
+            suppressed_by: None,
+            told_at: Some(opened_at),
+            acknowledged_at: None,
+            acknowledged_by: None,
+        }
+    }
+}
+
 fn incident(row: &SqliteRow) -> Result<Incident, sqlx::Error> {
     let at = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(name)?.map(instant));
     let kind: String = row.try_get("kind")?;

@@ -1,17 +1,21 @@
-use std::{sync::Arc, time::Duration};
+mod backtest;
+mod watcher;
 
-use atalaya_alerts::{Control, Limit, Routes, RuleSet, Runner, Sender, Silence};
-use atalaya_model::{Clock, Language};
+use std::time::Duration;
+
+use atalaya_alerts::{Control, Limit, RuleSet, Silence};
 use atalaya_store::{Home, Snapshot};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Subcommand};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::{
     console::Console,
-    context::{AlertTurns, Context},
+    context::Context,
     output::{Format, Table},
 };
+
+pub(crate) use watcher::Watcher;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -106,6 +110,26 @@ enum Action {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// What a rule would have done: history as it was known at each moment, through all that watches the present.
+    Backtest {
+        /// The rule.
+        rule: String,
+        /// The first day.
+        #[arg(long)]
+        from: NaiveDate,
+        /// The first day no longer wanted; today when absent.
+        #[arg(long)]
+        to: Option<NaiveDate>,
+        /// Time between looks: `1 d`, `1 h`, `1 min`. Days are looked at in the morning, at nine.
+        #[arg(long, default_value = "1 d")]
+        every: String,
+        /// With what is known today: for a history that was imported at once. Rules on metrics only.
+        #[arg(long)]
+        hindsight: bool,
+        /// How the incidents are printed.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Every delivery attempt; `verify` checks that no row was changed or removed.
     Ledger {
         /// `list` or `verify`.
@@ -117,116 +141,8 @@ enum Action {
     },
 }
 
-/// Evaluates after commits and delivers what is due.
-pub(crate) struct Watcher {
-    runner: Arc<Runner>,
-    sender: Sender,
-    clock: Arc<dyn Clock>,
-    turns: Arc<AlertTurns>,
-}
-
-/// The least time between two looks.
-const PAUSE: Duration = Duration::from_secs(2);
-
-impl Watcher {
-    pub(crate) async fn start(context: &Context) -> anyhow::Result<Self> {
-        let home = context.home()?;
-        let control = Control::open(&home.control_database()).await?;
-        let routes = Routes::from_variables(|name| std::env::var(name).ok())?;
-        let language = match std::env::var("ATALAYA_ALERT_LANGUAGE").as_deref() {
-            Ok("es") => Language::Es,
-            Ok("en") | Err(_) => Language::En,
-            Ok(other) => anyhow::bail!("ATALAYA_ALERT_LANGUAGE: {other:?} is neither en nor es"),
-        };
-        let clock = Arc::clone(&context.clock);
-        let runner = Runner::new(
-            Arc::new(context.evaluator()?),
-            control.clone(),
-            Arc::clone(&clock),
-            home.settings().clone(),
-            language,
-            rules_of(&home)?,
-        );
-        let sender = Sender::new(control, routes, Arc::clone(&clock))?;
-        Ok(Self {
-            runner: Arc::new(runner),
-            sender,
-            clock,
-            turns: Arc::clone(&context.alert_turns),
-        })
-    }
-
-    async fn once(&self) -> anyhow::Result<Vec<String>> {
-        let report = {
-            let _turn = self.turns.deciding.lock().await;
-            self.runner.tick().await?
-        };
-        let _turn = self.turns.sending.lock().await;
-        self.sender.deliver_due().await?;
-        Ok(report.lines)
-    }
-
-    /// Runs until `commits` ends. Deciding and sending do not wait for each other: a vendor that hangs delays no decision.
-    pub(crate) async fn run(self, commits: watch::Receiver<u64>) {
-        let decided = Notify::new();
-        tokio::select! {
-            () = self.decide(commits, &decided) => {}
-            () = self.send(&decided) => {}
-        }
-    }
-
-    /// Looks at the rules after commits, and every minute: a new day needs no commit. A failure is told and tried again:
-    /// watching must not end because of it.
-    async fn decide(&self, mut commits: watch::Receiver<u64>, decided: &Notify) {
-        // Where data lands all the time, one look serves the commits of some seconds.
-        let mut pace = tokio::time::interval(PAUSE);
-        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            pace.tick().await;
-            commits.mark_unchanged();
-            {
-                let _turn = self.turns.deciding.lock().await;
-                // In a task of its own: whatever goes wrong in one look, there is a next one.
-                let runner = Arc::clone(&self.runner);
-                match tokio::spawn(async move { runner.tick().await }).await {
-                    Ok(Ok(report)) => report.lines.iter().for_each(|line| tracing::debug!("{line}")),
-                    Ok(Err(error)) => tracing::error!("rules could not be evaluated: {error}"),
-                    Err(error) => tracing::error!("a look at the rules broke off: {error}"),
-                }
-            }
-            decided.notify_one();
-            let look_again = tokio::time::Instant::now() + Duration::from_secs(60);
-            if let Ok(Err(_)) = tokio::time::timeout_at(look_again, commits.changed()).await {
-                return;
-            }
-        }
-    }
-
-    /// Delivers what is due, as soon as it is decided and whenever it is due again.
-    async fn send(&self, decided: &Notify) {
-        loop {
-            let delivered = {
-                let _turn = self.turns.sending.lock().await;
-                self.sender.deliver_due().await
-            };
-            let wait = match delivered {
-                Ok(Some(next)) => (next - self.clock.now())
-                    .to_std()
-                    .unwrap_or(Duration::ZERO)
-                    .max(Duration::from_millis(50)),
-                Ok(None) => Duration::from_secs(60),
-                Err(error) => {
-                    tracing::error!("delivery: {error}");
-                    Duration::from_secs(5)
-                }
-            };
-            let _ = tokio::time::timeout(wait.min(Duration::from_secs(60)), decided.notified()).await;
-        }
-    }
-}
-
 /// The rules in force: those that come with Atalaya, and over them those in the home's folder `rules`.
-fn rules_of(home: &Home) -> anyhow::Result<RuleSet> {
+pub(super) fn rules_of(home: &Home) -> anyhow::Result<RuleSet> {
     Ok(RuleSet::of_home(&home.dir().join("rules"))?)
 }
 
@@ -430,6 +346,24 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
             table.print(format, console)?;
             let faults = rules.faults();
             anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));
+        }
+        Action::Backtest {
+            rule,
+            from,
+            to,
+            every,
+            hindsight,
+            format,
+        } => {
+            let asked = backtest::Asked {
+                rule,
+                from,
+                to,
+                every,
+                hindsight,
+                format,
+            };
+            backtest::run(&asked, &home, context, console).await?;
         }
         Action::Ledger { what, format } => {
             let control = Control::open(&home.control_database()).await?;

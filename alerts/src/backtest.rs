@@ -1,0 +1,116 @@
+//! What a rule would have done: history as it was known at each moment, through the judgement, the standings and the decisions
+//! that watch the present. Nothing is sent and nothing is kept.
+
+use std::collections::BTreeMap;
+
+use atalaya_model::{HomeSettings, Language, MetricReader};
+use chrono::{DateTime, Utc};
+
+use crate::{
+    AlertError, Incident, IncidentKind, Rule,
+    control::Kept,
+    decide::decide,
+    message::{Action, Story},
+    observe::observe,
+    rule::Watch,
+};
+
+/// An incident that would have been.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// What it would have been about.
+    pub kind: IncidentKind,
+    /// When it would have opened.
+    pub opened_at: DateTime<Utc>,
+    /// When it would have ended; open at the end of the time otherwise.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// What would have been told.
+    pub title: String,
+    /// How many more times people would have heard of it before its end.
+    pub updates: usize,
+}
+
+/// Replays a rule at some moments, in order: with what was known then, or in hindsight with what is known today.
+pub async fn backtest(
+    rule: &Rule,
+    reader: &dyn MetricReader,
+    settings: &HomeSettings,
+    language: Language,
+    has_hindsight: bool,
+    moments: impl IntoIterator<Item = DateTime<Utc>>,
+) -> Result<Vec<Replayed>, AlertError> {
+    let refused = match &rule.watch {
+        Watch::Unacknowledged | Watch::RuleFaults => Some("looks at Atalaya itself, which has no history to replay"),
+        Watch::Signal { .. } | Watch::Metric { is_to_date: true, .. } if has_hindsight => {
+            Some("looks at its moment, of which nothing else is known than what was known then")
+        }
+        _ => None,
+    };
+    if let Some(reason) = refused {
+        return Err(AlertError::Rule {
+            file: rule.id.clone(),
+            reason: reason.to_owned(),
+        });
+    }
+    let mut replayed: Vec<Replayed> = Vec::new();
+    let mut kept: BTreeMap<String, Kept> = BTreeMap::new();
+    let mut open: Vec<Incident> = Vec::new();
+    for now in moments {
+        let seen = observe(rule, reader, settings, now, (!has_hindsight).then_some(now)).await;
+        let outline = decide(rule, &kept, &open, seen.as_ref().map_err(String::as_str), now);
+        for (entity, standing) in outline.standings {
+            match standing {
+                Some(standing) => kept.insert(entity, standing),
+                None => kept.remove(&entity),
+            };
+        }
+        let index = |id: i64| usize::try_from(id).unwrap_or(usize::MAX);
+        for (id, ..) in outline.joined {
+            if let Some(incident) = replayed.get_mut(index(id)) {
+                incident.updates += 1;
+            }
+        }
+        for (id, _) in outline.closings {
+            open.retain(|incident| incident.id != id);
+            if let Some(incident) = replayed.get_mut(index(id)) {
+                incident.ended_at = Some(now);
+            }
+        }
+        for (kind, group_key, members) in outline.openings {
+            let members: Vec<(String, Option<String>)> = members
+                .into_iter()
+                .map(|entity| {
+                    let label = kept.get(&entity).and_then(|kept| kept.label.clone());
+                    (entity, label)
+                })
+                .collect();
+            let story = Story {
+                rule,
+                kind,
+                action: Action::Trigger,
+                dedup_key: "",
+                company: &settings.company,
+                members: &members,
+                observed: seen.as_ref().ok(),
+                reason: seen.as_ref().err().map(String::as_str),
+                drivers: &[],
+                ending: None,
+                at: now,
+            };
+            let is_over = rule.is_notice && kind == IncidentKind::Breach;
+            let title = story.tell(language).title;
+            if !is_over {
+                let id = i64::try_from(replayed.len()).unwrap_or(i64::MAX);
+                open.push(Incident::imagined(id, &rule.id, kind, group_key, now));
+            }
+            replayed.push(Replayed {
+                kind,
+                opened_at: now,
+                ended_at: is_over.then_some(now),
+                title,
+                updates: 0,
+            });
+        }
+    }
+    Ok(replayed)
+}
