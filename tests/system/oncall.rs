@@ -236,3 +236,73 @@ fn a_rule_of_the_home_replaces_the_shipped_one_and_a_wrong_one_is_named() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_host_that_falls_silent_is_told_of_and_none_is_called_well() {
+    let (vendor, address) = start(vec![]).await;
+    let mut home = Home::new();
+    let mut text = "metric_name,host,value,sampled_at\ncpu_percent,web-1,95,2026-03-16T10:00:00Z\n".to_owned();
+    for minute in 0..19 {
+        text += &format!("cpu_percent,web-2,10,2026-03-16T10:{minute:02}:00Z\n");
+    }
+    home.now = Some("2026-03-16T10:00:00Z".to_owned());
+    home.import(&home.file("samples.csv", text), "host_metrics");
+    let texts = |vendor: &Vendor| -> Vec<String> {
+        let told = slack(vendor);
+        told.iter()
+            .map(|(_, body)| body["text"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    // The first is pending when it falls silent: what was about to fire does not fire on nothing.
+    for minute in ["01", "07", "17", "18", "25", "35", "36"] {
+        once(&home, &address, &format!("2026-03-16T10:{minute}:00Z")).await;
+    }
+    let told = texts(&vendor);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0].contains("No data: High CPU: web-1") && told[1].contains("web-2"),
+        "{told:?}"
+    );
+    assert!(
+        events(&vendor).is_empty(),
+        "silence of a machine is for the channel, not for a pager"
+    );
+    // Both were removed, and Ana says so.
+    let id = home.ok(&["alerts", "status", "--format", "csv"]);
+    let id = id.lines().nth(1).unwrap().split(',').next().unwrap().to_owned();
+    home.now = Some("2026-03-16T10:40:00Z".to_owned());
+    home.ok(&["alerts", "close", &id, "--by", "ana", "--why", "both were removed"]);
+    assert_eq!(
+        home.run(&["alerts", "close", &id, "--by", "ana", "--why", "again"])
+            .code,
+        Some(2)
+    );
+    once(&home, &address, "2026-03-16T10:41:00Z").await;
+    once(&home, &address, "2026-03-16T11:00:00Z").await;
+    let told = texts(&vendor);
+    assert!(
+        told.len() == 3 && told[2].contains("Closed") && told[2].contains("both were removed"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_told_hears_that_a_rule_is_no_longer_watched() {
+    let (vendor, address) = start(vec![]).await;
+    let home = company(1);
+    once(&home, &address, "2026-03-16T10:00:00Z").await;
+    let rules = home.path().join("rules");
+    std::fs::create_dir_all(&rules).unwrap();
+    let text = "id = \"compliance_issue\"\nname_en = \"Compliance\"\nname_es = \"Cumplimiento\"\nclass = \"critical\"\nseverity = \"critical\"\n\
+         routes = [\"slack\"]\noff = \"audit is over\"\n[watch]\nsignal = \"compliance_findings\"\n[fires]\npresent = true\n";
+    std::fs::write(rules.join("compliance_issue.toml"), text).unwrap();
+    once(&home, &address, "2026-03-16T10:01:00Z").await;
+    // PagerDuty is no route of the rule any more, and was told of the beginning.
+    let sent: Vec<String> = events(&vendor).into_iter().map(|(_, action)| action).collect();
+    assert_eq!(sent, ["trigger", "resolve"]);
+    let last = slack(&vendor).pop().unwrap().1["text"].as_str().unwrap().to_owned();
+    assert!(
+        last.contains("No longer watched") && !last.contains("Resolved"),
+        "{last}"
+    );
+}
