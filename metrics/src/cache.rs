@@ -6,7 +6,7 @@ use std::{
 };
 
 use atalaya_engine::Materialised;
-use atalaya_model::{Series, SeriesQuery};
+use atalaya_model::{Readings, Series, SeriesQuery};
 use atalaya_store::{Home, Snapshot, StoreError};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use tokio::sync::OnceCell;
@@ -19,6 +19,9 @@ const MOST_ANSWERS: usize = 512;
 /// Minutes after which a question is computed anew though no data came. Midnights fall on such a boundary in every zone.
 const FRESH_MINUTES: i64 = 5;
 
+/// Seconds after which a signal is looked at again though no data came: a ticket waits longer with the clock alone.
+const FRESH_READING_SECS: i64 = 55;
+
 /// What an answer is an answer to: the question, the pinned data, and the few minutes. What an open period shows may change
 /// with the clock alone (a trial ends).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,10 +32,11 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    pub(crate) fn new(query: &SeriesQuery, snapshot: &Snapshot, now: DateTime<Utc>) -> Option<Self> {
+    /// `snapshot` names the tables that the question reads, and no others: what lands elsewhere changes nothing.
+    pub(crate) fn new(query: &SeriesQuery, snapshot: String, now: DateTime<Utc>) -> Option<Self> {
         Some(Self {
             query: serde_json::to_string(query).ok()?,
-            snapshot: snapshot.id(&[]),
+            snapshot,
             minutes: now.duration_trunc(TimeDelta::minutes(FRESH_MINUTES)).ok()?,
         })
     }
@@ -43,6 +47,8 @@ impl Question {
 pub(crate) struct Cache {
     snapshot: Mutex<Option<Arc<Snapshot>>>,
     answers: Mutex<BTreeMap<Question, Arc<Series>>>,
+    /// What signals said last, by signal, with the data it was said of.
+    readings: Mutex<BTreeMap<String, (String, Readings)>>,
     /// Rows of definitions by snapshot and by what else they depend on; who comes second waits for who computes them.
     shared: Mutex<BTreeMap<(String, String), SharedRows>>,
     /// Where the operator's runs are, by snapshot.
@@ -81,6 +87,21 @@ impl Cache {
         Arc::clone(runs.entry(snapshot).or_default())
     }
 
+    /// What a signal said of the same data within the last minute, where that is asked for again.
+    pub(crate) fn readings(&self, signal: &str, snapshot: &str, at: DateTime<Utc>) -> Option<Readings> {
+        let kept = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, readings) = kept.get(signal)?;
+        let age = at - readings.evaluated_at;
+        let is_fresh = (TimeDelta::zero()..TimeDelta::seconds(FRESH_READING_SECS)).contains(&age);
+        (known == snapshot && is_fresh).then(|| readings.clone())
+    }
+
+    /// Keeps what a signal said.
+    pub(crate) fn keep_readings(&self, snapshot: String, readings: &Readings) {
+        let mut kept = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(readings.signal.clone(), (snapshot, readings.clone()));
+    }
+
     pub(crate) fn get(&self, question: &Question) -> Option<Arc<Series>> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.get(question).cloned()
@@ -89,7 +110,9 @@ impl Cache {
     pub(crate) fn put(&self, question: Question, series: &Series) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         // Other data or other minutes will not be asked for again.
-        answers.retain(|kept, _| kept.snapshot == question.snapshot && kept.minutes == question.minutes);
+        answers.retain(|kept, _| {
+            kept.minutes == question.minutes && (kept.query != question.query || kept.snapshot == question.snapshot)
+        });
         if answers.len() < MOST_ANSWERS {
             answers.insert(question, Arc::new(series.clone()));
         }

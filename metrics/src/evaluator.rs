@@ -413,7 +413,9 @@ impl MetricReader for Evaluator {
                 .snapshot(&self.home)
                 .await
                 .map_err(|error| MetricReadError::Unavailable(error.to_string()))?;
-            let question = Question::new(query, &snapshot, self.clock.now());
+            let kinds = self.kinds_of(&query.metric);
+            let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+            let question = Question::new(query, snapshot.id(&names), self.clock.now());
             if let Some(known) = question.as_ref().and_then(|question| self.cache.get(question)) {
                 return Ok(self.proved_since(&known, query, &snapshot));
             }
@@ -439,8 +441,19 @@ impl MetricReader for Evaluator {
                 .snapshot(&self.home)
                 .await
                 .map_err(|error| MetricReadError::Unavailable(error.to_string()))?;
+            let kinds = self.kinds_of(signal);
+            let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+            let read = snapshot.id(&names);
+            if let Some(known) = self
+                .cache
+                .readings(signal, &read, at.unwrap_or_else(|| self.clock.now()))
+            {
+                return Ok(known);
+            }
             let readings = self.readings_on(signal, at, &snapshot).await;
-            readings.map_err(|error| MetricReadError::from(&error))
+            let readings = readings.map_err(|error| MetricReadError::from(&error))?;
+            self.cache.keep_readings(read, &readings);
+            Ok(readings)
         })
     }
 }
