@@ -10,6 +10,9 @@ pub enum MetricsError {
     /// There is no such metric; the caller must ask for another.
     #[error("there is no metric {0:?}; `atalaya metric --list` names them all")]
     UnknownMetric(String),
+    /// There is no such signal; the caller must ask for another.
+    #[error("there is no signal {0:?}; `atalaya signal` names them all")]
+    UnknownSignal(String),
     /// The query is wrong; the caller must ask otherwise.
     #[error(transparent)]
     Query(#[from] ModelError),
@@ -49,7 +52,9 @@ impl From<&MetricsError> for MetricReadError {
     fn from(error: &MetricsError) -> Self {
         let text = error.to_string();
         match error {
-            MetricsError::UnknownMetric(_) | MetricsError::Query(_) => Self::BadQuery(text),
+            MetricsError::UnknownMetric(_) | MetricsError::UnknownSignal(_) | MetricsError::Query(_) => {
+                Self::BadQuery(text)
+            }
             MetricsError::Catalog(_) | MetricsError::Contract { .. } | MetricsError::Policy { .. } => Self::Data(text),
             MetricsError::Engine {
                 source: EngineError::Query(_),

@@ -7,16 +7,15 @@ use arrow::{array::AsArray, datatypes::Date32Type};
 use atalaya_catalog::Catalog;
 use atalaya_engine::{EngineError, EngineSession};
 use atalaya_model::{
-    BoxFuture, Clock, Grain, Kind, KnownBy, MetricReadError, MetricReader, MetricSpec, Period, Proof, ProofState,
-    Readings, Series, SeriesQuery, WeekStart, calendar,
+    Clock, Grain, Kind, KnownBy, MetricSpec, Period, Proof, ProofState, Series, SeriesQuery, WeekStart, calendar,
 };
 use atalaya_store::{Home, Snapshot, table_schema};
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{Days, NaiveDate};
 use sha2::{Digest, Sha256};
 
 use crate::{
     EvaluationPlan, MetricsError, POLICY_FILE, Policy, ProofKey, Proofs, Rows, Scope, View,
-    cache::{Cache, Question},
+    cache::Cache,
     freshness::fresh_at,
     known_view_name,
     operator::{self, Runs},
@@ -30,7 +29,7 @@ pub struct Evaluator {
     clock: Arc<dyn Clock>,
     proofs: Proofs,
     policy: Policy,
-    cache: Cache,
+    pub(crate) cache: Cache,
     /// Whether every definition runs as SQL.
     sql_only: bool,
     /// Threads of a question, when not as many as the machine has.
@@ -259,7 +258,7 @@ impl Evaluator {
     }
 
     /// A kept answer with what has been proved of it meanwhile.
-    fn proved_since(&self, known: &Series, query: &SeriesQuery, snapshot: &Snapshot) -> Series {
+    pub(crate) fn proved_since(&self, known: &Series, query: &SeriesQuery, snapshot: &Snapshot) -> Series {
         let mut series = known.clone();
         let kinds = self.kinds_of(&query.metric);
         let key = self.proof_key(&query.metric, &kinds, snapshot);
@@ -398,63 +397,6 @@ impl Evaluator {
                 })
         };
         cell.get_or_try_init(find).await.cloned()
-    }
-}
-
-impl MetricReader for Evaluator {
-    fn specs(&self) -> Vec<MetricSpec> {
-        self.catalog.metrics().cloned().collect()
-    }
-
-    fn series<'a>(&'a self, query: &'a SeriesQuery) -> BoxFuture<'a, Result<Series, MetricReadError>> {
-        Box::pin(async move {
-            let snapshot = self
-                .cache
-                .snapshot(&self.home)
-                .await
-                .map_err(|error| MetricReadError::Unavailable(error.to_string()))?;
-            let kinds = self.kinds_of(&query.metric);
-            let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-            let question = Question::new(query, snapshot.id(&names), self.clock.now());
-            if let Some(known) = question.as_ref().and_then(|question| self.cache.get(question)) {
-                return Ok(self.proved_since(&known, query, &snapshot));
-            }
-            let series = self
-                .series_on(query, &snapshot)
-                .await
-                .map_err(|error| MetricReadError::from(&error))?;
-            if let Some(question) = question {
-                self.cache.put(question, &series);
-            }
-            Ok(series)
-        })
-    }
-
-    fn readings<'a>(
-        &'a self,
-        signal: &'a str,
-        at: Option<DateTime<Utc>>,
-    ) -> BoxFuture<'a, Result<Readings, MetricReadError>> {
-        Box::pin(async move {
-            let snapshot = self
-                .cache
-                .snapshot(&self.home)
-                .await
-                .map_err(|error| MetricReadError::Unavailable(error.to_string()))?;
-            let kinds = self.kinds_of(signal);
-            let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-            let read = snapshot.id(&names);
-            if let Some(known) = self
-                .cache
-                .readings(signal, &read, at.unwrap_or_else(|| self.clock.now()))
-            {
-                return Ok(known);
-            }
-            let readings = self.readings_on(signal, at, &snapshot).await;
-            let readings = readings.map_err(|error| MetricReadError::from(&error))?;
-            self.cache.keep_readings(read, &readings);
-            Ok(readings)
-        })
     }
 }
 

@@ -14,6 +14,7 @@ mod operator;
 mod plan;
 mod policy;
 mod proofs;
+mod reader;
 mod readings;
 mod records;
 mod series;

@@ -117,7 +117,7 @@ impl Evaluator {
             .catalog()
             .get(signal)
             .and_then(|definition| Some((definition, definition.reading?)))
-            .ok_or_else(|| MetricsError::UnknownMetric(signal.to_owned()))?;
+            .ok_or_else(|| MetricsError::UnknownSignal(signal.to_owned()))?;
         let plan = self.plan_signals(&[signal], at)?;
         let session = self.session(&plan, snapshot).await?;
         let engine = |source| MetricsError::Engine {

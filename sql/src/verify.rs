@@ -5,7 +5,7 @@ use atalaya_model::{Grain, Kind, KnownBy, MetricSpec, Period, calendar};
 use atalaya_store::{ByteFault, Snapshot, check_bytes};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use crate::{Request, SqlError, Worker, setup, verify_signals::verify_signals, worker_setup};
+use crate::{Answer, Request, SqlError, Worker, setup, verify_signals::verify_signals, worker_setup};
 
 /// What a verification found.
 #[derive(Debug, Clone, Default)]
@@ -250,6 +250,34 @@ async fn run<'a>(
     Ok((cells, differences))
 }
 
+/// The second engine's answers to questions about a plan's views, one each.
+pub(crate) async fn ask_second(
+    worker: &Worker,
+    plan: &EvaluationPlan,
+    snapshot: &Snapshot,
+    queries: Vec<String>,
+) -> Result<Vec<Result<Answer, SqlError>>, SqlError> {
+    let (files, setup) = worker_setup(plan, snapshot);
+    let asked = queries.len();
+    let request = Request {
+        files,
+        setup,
+        queries,
+        untrusted: false,
+        timeout_secs: 3600,
+        max_answer_bytes: 1 << 30,
+        memory_limit_mb: 4096,
+    };
+    let answers = worker.ask(&request).await?;
+    if answers.len() != asked {
+        return Err(SqlError::WorkerDied(format!(
+            "it gave {} answers to {asked} questions",
+            answers.len()
+        )));
+    }
+    Ok(answers)
+}
+
 async fn compare<'a>(
     evaluator: &Evaluator,
     worker: &Worker,
@@ -279,25 +307,9 @@ async fn compare<'a>(
         .filter_map(|id| evaluator.catalog().get(id))
         .map(|definition| EvaluationPlan::question(definition, &round.by, first))
         .collect();
-    let (files, setup) = worker_setup(&plan, snapshot);
-    let request = Request {
-        files,
-        setup,
-        queries: questions.iter().map(|(_, select)| select.clone()).collect(),
-        untrusted: false,
-        timeout_secs: 3600,
-        max_answer_bytes: 1 << 30,
-        memory_limit_mb: 4096,
-    };
+    let queries = questions.iter().map(|(_, select)| select.clone()).collect();
     let session = evaluator.session(&plan, snapshot).await?;
-    let answers = worker.ask(&request).await?;
-    if answers.len() != specs.len() {
-        return Err(SqlError::WorkerDied(format!(
-            "it gave {} answers to {} questions",
-            answers.len(),
-            specs.len()
-        )));
-    }
+    let answers = ask_second(worker, &plan, snapshot, queries).await?;
     let (mut cells, mut differences) = (0, Vec::new());
     for ((spec, (dimensions, select)), theirs) in specs.iter().zip(&questions).zip(answers) {
         let ours = session

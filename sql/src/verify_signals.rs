@@ -8,7 +8,7 @@ use atalaya_model::Reading;
 use atalaya_store::Snapshot;
 use chrono::{DateTime, Utc};
 
-use crate::{Request, SqlError, Worker, worker_setup};
+use crate::{SqlError, Worker, verify::ask_second};
 
 /// What a comparison of signals found.
 #[derive(Debug, Default)]
@@ -58,25 +58,9 @@ async fn compare(
 ) -> Result<Compared, SqlError> {
     let ids: Vec<&str> = signals.iter().map(|signal| signal.spec.id.as_str()).collect();
     let plan = evaluator.plan_signals(&ids, as_of)?;
-    let (files, setup) = worker_setup(&plan, snapshot);
-    let request = Request {
-        files,
-        setup,
-        queries: signals.iter().map(|signal| readings_select(signal)).collect(),
-        untrusted: false,
-        timeout_secs: 3600,
-        max_answer_bytes: 1 << 30,
-        memory_limit_mb: 4096,
-    };
+    let queries = signals.iter().map(|signal| readings_select(signal)).collect();
     let session = evaluator.session(&plan, snapshot).await?;
-    let answers = worker.ask(&request).await?;
-    if answers.len() != signals.len() {
-        return Err(SqlError::WorkerDied(format!(
-            "it gave {} answers to {} questions",
-            answers.len(),
-            signals.len()
-        )));
-    }
+    let answers = ask_second(worker, &plan, snapshot, queries).await?;
     let mut found = Compared::default();
     for (signal, theirs) in signals.iter().zip(answers) {
         let id = &signal.spec.id;

@@ -37,6 +37,11 @@ pub(super) async fn run(asked: &Asked, home: &Home, context: &Context, console: 
         "{} looks are more than {MOST_LOOKS}: ask for fewer days, or less often",
         moments.len()
     );
+    anyhow::ensure!(
+        !moments.is_empty(),
+        "there is no look between {} and {to} that is not in the future",
+        asked.from
+    );
     let evaluator = context.evaluator()?;
     let many = moments.len();
     let found = backtest(
