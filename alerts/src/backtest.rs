@@ -9,10 +9,11 @@ use chrono::{DateTime, Utc};
 use crate::{
     AlertError, Incident, IncidentKind, Rule,
     control::Kept,
-    decide::decide,
-    message::{Action, Story},
+    decide::{Case, decide},
+    message::Action,
     observe::observe,
     rule::Watch,
+    story::Story,
 };
 
 /// An incident that would have been.
@@ -57,7 +58,13 @@ pub async fn backtest(
     let mut open: Vec<Incident> = Vec::new();
     for now in moments {
         let seen = observe(rule, reader, settings, now, (!has_hindsight).then_some(now)).await;
-        let outline = decide(rule, &kept, &open, seen.as_ref().map_err(String::as_str), now);
+        let outline = decide(&Case {
+            rule,
+            kept: &kept,
+            open: &open,
+            observed: seen.as_ref().map_err(String::as_str),
+            now,
+        });
         for (entity, standing) in outline.standings {
             match standing {
                 Some(standing) => kept.insert(entity, standing),

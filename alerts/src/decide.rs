@@ -7,10 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     Condition, Judgement, Phase, Rule, Standing, Timing,
     control::{Incident, IncidentKind, Kept},
-    message::Ending,
     observe::{ALL, Observed},
     rule::{Group, WhenGone},
     standing::Change,
+    story::Ending,
 };
 
 /// The rule itself, where it is not one of its things that has no value.
@@ -43,14 +43,27 @@ pub(crate) struct Outline {
     pub(crate) firing: BTreeMap<String, DateTime<Utc>>,
 }
 
+/// A look at a rule: what is known, and what is seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case<'a> {
+    pub(crate) rule: &'a Rule,
+    pub(crate) kept: &'a BTreeMap<String, Kept>,
+    /// Its incidents that are not over.
+    pub(crate) open: &'a [Incident],
+    /// An error is the reason why nothing can be said.
+    pub(crate) observed: Result<&'a Observed, &'a str>,
+    pub(crate) now: DateTime<Utc>,
+}
+
 /// Judges what is seen, moves every thing on, and says what that means for incidents.
-pub(crate) fn decide(
-    rule: &Rule,
-    kept: &BTreeMap<String, Kept>,
-    open: &[Incident],
-    observed: Result<&Observed, &str>,
-    now: DateTime<Utc>,
-) -> Outline {
+pub(crate) fn decide(case: &Case<'_>) -> Outline {
+    let Case {
+        rule,
+        kept,
+        open,
+        observed,
+        now,
+    } = *case;
     let (judged, reason) = judge(rule, kept, observed);
     let mut outline = Outline::default();
     let mut after: BTreeMap<String, Kept> = kept.clone();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use atalaya_model::{Figure, Series};
 
-use crate::{message::LISTED, observe::Windows};
+use crate::{observe::Windows, story::LISTED};
 
 /// One part of the change: a product, a country ...
 #[derive(Debug, Clone, PartialEq, Eq)]

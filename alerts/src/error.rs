@@ -6,6 +6,12 @@ pub enum AlertError {
     /// The control database refused; trying again may help.
     #[error("alert state: {0}")]
     Database(#[from] sqlx::Error),
+    /// The control database was written by a newer Atalaya; use that one.
+    #[error("the alerts' database has shape {found}, which this version does not know: a newer Atalaya wrote it")]
+    Newer {
+        /// Its shape.
+        found: i64,
+    },
     /// A rule file is wrong; its author must mend it.
     #[error("{file}: {reason}")]
     Rule {

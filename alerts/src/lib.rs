@@ -14,14 +14,15 @@ mod judge;
 mod ledger;
 mod limit;
 mod message;
+mod notices;
 mod notify;
 mod observe;
 mod pace;
-mod remembering;
 mod rule;
 mod runner;
 mod sender;
 mod standing;
+mod story;
 mod tick;
 mod words;
 

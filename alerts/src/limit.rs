@@ -74,14 +74,16 @@ impl Limit {
 
     /// Reads a duration in whole seconds.
     pub fn parse_secs(text: &str) -> Result<i64, String> {
-        let limit = Self::parse(text)?;
-        let is_whole = limit.unit == Some(ReadingUnit::Seconds) && limit.denominator == 1;
-        if !is_whole || !(0..=LONGEST_SECS).contains(&limit.numerator) {
-            return Err(format!(
+        let is_duration = |limit: &Self| {
+            let is_whole = limit.unit == Some(ReadingUnit::Seconds) && limit.denominator == 1;
+            is_whole && (0..=LONGEST_SECS).contains(&limit.numerator)
+        };
+        match Self::parse(text).ok().filter(is_duration) {
+            Some(limit) => Ok(limit.numerator),
+            None => Err(format!(
                 "{text:?} is no duration of at most ten years: write 30 s, 5 min, 1 h or 30 d"
-            ));
+            )),
         }
-        Ok(limit.numerator)
     }
 
     /// An error when a reading in `unit` and `currency` cannot be compared with it.
@@ -242,6 +244,8 @@ mod tests {
             assert!(Limit::parse(text).is_err(), "{text}");
         }
         assert!(Limit::parse_secs("5 %").is_err() && Limit::parse_secs("-5 s").is_err());
+        let refused = Limit::parse_secs("2 hours").unwrap_err();
+        assert!(refused.contains("is no duration"), "{refused}");
     }
 
     #[test]

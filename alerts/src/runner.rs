@@ -9,11 +9,10 @@ use chrono::{DateTime, Utc};
 use crate::{
     AlertError, Control, Incident, IncidentKind, Route, Rule, RuleSet,
     control::Kept,
-    decide::decide,
+    decide::{Case, decide},
     drivers::{Driver, drivers},
     hear::hear,
     observe::{Observed, change_query, observe},
-    remembering::Remembering,
     rule::Watch,
     tick::Tick,
 };
@@ -55,39 +54,51 @@ impl Runner {
         }
     }
 
-    /// Evaluates every rule once, with one "now". Each rule's state, incidents, intents and ledger rows are one transaction.
+    /// Evaluates every rule once, with one "now". Each rule's state, incidents, intents and ledger rows are one transaction. A
+    /// rule that fails leaves the others looked at; the first failure is returned in the end.
     pub async fn tick(&self) -> Result<TickReport, AlertError> {
         let now = self.clock.now();
         let mut standings = self.control.standings().await?;
         let mut tick = Tick {
             now,
-            reader: Remembering::new(self.reader.as_ref()),
+            reader: self.reader.as_ref(),
             silences: self.control.silences(now).await?,
             open: self.control.open_incidents().await?,
             routes_told: self.control.routes_told().await?,
+            owed: self.control.owed().await?,
             firing: BTreeMap::new(),
             blind: BTreeSet::new(),
         };
-        hear(&self.control, &tick.reader, &tick.open).await?;
+        hear(&self.control, tick.reader, &tick.open).await?;
         tick.open = self.control.open_incidents().await?;
         let mut report = TickReport::default();
         let mut looks = Vec::new();
+        let mut failed = None;
         // Rules that explain others come first, so that nobody is told of what follows from them.
         let (first, later): (Vec<&Rule>, Vec<&Rule>) = self.rules.iter().partition(|rule| rule.inhibited_by.is_empty());
         for rule in first.into_iter().chain(later) {
             let kept = standings.remove(&rule.id).unwrap_or_default();
-            if rule.off.is_some() {
-                self.retire(&tick, &rule.id, kept).await?;
-                continue;
+            let looked = if rule.off.is_some() {
+                self.retire(&tick, &rule.id, kept).await.map(|()| None)
+            } else {
+                self.look(&mut tick, rule, kept, &mut looks).await.map(Some)
+            };
+            match looked {
+                Ok(line) => report.lines.extend(line.map(|line| format!("{}: {line}", rule.id))),
+                Err(error) => {
+                    tracing::error!("{}: {error}", rule.id);
+                    failed.get_or_insert(error);
+                }
             }
-            let line = self.look(&mut tick, rule, kept, &mut looks).await?;
-            report.lines.push(format!("{}: {line}", rule.id));
         }
         for (rule_id, kept) in standings {
             self.retire(&tick, &rule_id, kept).await?;
         }
         self.control.book_looks(&looks, now).await?;
-        Ok(report)
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(report),
+        }
     }
 
     /// Looks at one rule and makes true what that means.
@@ -101,7 +112,7 @@ impl Runner {
         let seen = match &rule.watch {
             Watch::Unacknowledged => Ok(self.own(self.unacknowledged(rule, tick), ReadingUnit::Seconds, tick.now)),
             Watch::RuleFaults => Ok(self.own(self.rule_faults(), ReadingUnit::Count, tick.now)),
-            _ => observe(rule, &tick.reader, &self.settings, tick.now, None).await,
+            _ => observe(rule, tick.reader, &self.settings, tick.now, None).await,
         };
         let open: Vec<Incident> = tick
             .open
@@ -109,14 +120,18 @@ impl Runner {
             .filter(|incident| incident.rule_id == rule.id)
             .cloned()
             .collect();
-        let outline = decide(rule, &kept, &open, seen.as_ref().map_err(String::as_str), tick.now);
+        let case = Case {
+            rule,
+            kept: &kept,
+            open: &open,
+            observed: seen.as_ref().map_err(String::as_str),
+            now: tick.now,
+        };
+        let outline = decide(&case);
         tick.firing.insert(rule.id.clone(), outline.firing.clone());
-        let reason = seen.as_ref().err().cloned();
-        let outlined_blind = outline.openings.iter().any(|(kind, ..)| *kind == IncidentKind::Blind);
-        let decision = self
-            .word(tick, rule, &kept, &open, outline, seen.as_ref().ok(), reason.as_deref())
-            .await;
-        if outlined_blind || open.iter().any(|incident| incident.kind == IncidentKind::Blind) {
+        let is_going_blind = outline.openings.iter().any(|(kind, ..)| *kind == IncidentKind::Blind);
+        let decision = self.word(tick, &case, outline).await;
+        if is_going_blind || open.iter().any(|incident| incident.kind == IncidentKind::Blind) {
             tick.blind.insert(rule.id.clone());
         }
         if decision.changes_nothing() {

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     AlertError, Control,
     control::{Intent, NOTICE, Outcome},
-    message::undelivered,
+    notices::undelivered,
     notify::{self, Address, Answer, Class, Route, Routes},
     pace::Pace,
 };
@@ -61,21 +61,27 @@ impl Sender {
     /// Attempts every intent that is due and returns when the next one will be; `None` when nothing is pending. Routes do not
     /// wait for each other: one that hangs delays nobody else.
     pub async fn deliver_due(&self) -> Result<Option<DateTime<Utc>>, AlertError> {
-        let pending = self.control.pending().await?;
         let (pagerduty, slack, email) = tokio::join!(
-            self.deliver_on(Route::Pagerduty, &pending),
-            self.deliver_on(Route::Slack, &pending),
-            self.deliver_on(Route::Email, &pending),
+            self.deliver_on(Route::Pagerduty),
+            self.deliver_on(Route::Slack),
+            self.deliver_on(Route::Email),
         );
         Ok([pagerduty?, slack?, email?].into_iter().flatten().min())
     }
 
     /// The same for one route, in order for each incident and not faster than the vendor likes.
-    async fn deliver_on(&self, route: Route, pending: &[Intent]) -> Result<Option<DateTime<Utc>>, AlertError> {
+    async fn deliver_on(&self, route: Route) -> Result<Option<DateTime<Utc>>, AlertError> {
+        let Some(address) = self.routes.address(route) else {
+            // Addresses are read at start: until then these wait, and whoever asks is told why.
+            let reason = format!("{} has no address yet", route.name());
+            self.control.say_why(route, &reason).await?;
+            return Ok(None);
+        };
+        let pending = self.control.pending_on(route).await?;
         let mut held: BTreeSet<i64> = BTreeSet::new();
         let mut next: Option<DateTime<Utc>> = None;
         let mut wait_for = |at: DateTime<Utc>| next = Some(next.map_or(at, |known: DateTime<Utc>| known.min(at)));
-        for intent in pending.iter().filter(|intent| intent.route == route) {
+        for intent in &pending {
             // A resolve never overtakes its trigger.
             if held.contains(&intent.incident_id) {
                 continue;
@@ -90,7 +96,7 @@ impl Sender {
                 wait_for(at);
                 break;
             }
-            match self.attempt(intent).await? {
+            match self.attempt(intent, address).await? {
                 Attempt::Ended => {}
                 Attempt::Again(at) => {
                     held.insert(intent.incident_id);
@@ -108,25 +114,8 @@ impl Sender {
     }
 
     /// One attempt.
-    async fn attempt(&self, intent: &Intent) -> Result<Attempt, AlertError> {
+    async fn attempt(&self, intent: &Intent, address: Address<'_>) -> Result<Attempt, AlertError> {
         let started = self.clock.now();
-        let Some(address) = self.routes.address(intent.route) else {
-            let again = started + TimeDelta::seconds(60);
-            let reason = format!("{} has no address yet", intent.route.name());
-            let outcome = Outcome {
-                state: "pending",
-                reason: &reason,
-                not_before: again,
-                is_attempt: false,
-                status: None,
-                answer: "",
-                latency_ms: None,
-                body: None,
-                elsewhere: None,
-            };
-            self.control.book(intent, &outcome, started).await?;
-            return Ok(Attempt::Again(again));
-        };
         let mut body: serde_json::Value = serde_json::from_str(&intent.body)?;
         let answer = match address {
             Address::Mail(mailbox) => mailbox.send(&body, started).await,

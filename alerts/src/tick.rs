@@ -1,17 +1,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use atalaya_model::MetricReader;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::{Incident, IncidentKind, Route, Rule, Silence, remembering::Remembering};
+use crate::{Incident, IncidentKind, Route, Rule, Silence};
 
 /// What is the same for all rules of a tick.
 pub(crate) struct Tick<'a> {
     pub(crate) now: DateTime<Utc>,
-    pub(crate) reader: Remembering<'a>,
+    pub(crate) reader: &'a dyn MetricReader,
     pub(crate) silences: Vec<Silence>,
     pub(crate) open: Vec<Incident>,
     /// Where each open incident was told.
     pub(crate) routes_told: BTreeMap<i64, Vec<Route>>,
+    /// Things that joined an open incident under a silence.
+    pub(crate) owed: BTreeMap<i64, BTreeSet<String>>,
     /// What fires and has a value, by rule, of those looked at so far; since when.
     pub(crate) firing: BTreeMap<String, BTreeMap<String, DateTime<Utc>>>,
     /// Rules of which people know that they cannot be judged.

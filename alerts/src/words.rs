@@ -7,11 +7,12 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     AlertError, Class, Incident, IncidentKind, Route, Rule, Runner,
-    control::{Decision, Kept, Opening, Told},
-    decide::Outline,
+    control::{Decision, Kept, Opening, Told, Update},
+    decide::{Case, Outline},
     drivers::Driver,
-    message::{Action, Ending, Message, Story, cut, ended},
-    observe::Observed,
+    message::{Action, Message, cut},
+    notices::ended,
+    story::{Ending, Story},
     tick::Tick,
 };
 
@@ -20,17 +21,10 @@ const LISTED: usize = 10;
 
 impl Runner {
     /// Puts into words what is decided.
-    #[allow(clippy::too_many_arguments, reason = "a look, whole")]
-    pub(crate) async fn word(
-        &self,
-        tick: &Tick<'_>,
-        rule: &Rule,
-        kept: &BTreeMap<String, Kept>,
-        open: &[Incident],
-        outline: Outline,
-        observed: Option<&Observed>,
-        reason: Option<&str>,
-    ) -> Decision {
+    pub(crate) async fn word(&self, tick: &Tick<'_>, case: &Case<'_>, outline: Outline) -> Decision {
+        let Case { rule, kept, open, .. } = *case;
+        let observed = case.observed.ok();
+        let reason = case.observed.err();
         let labels: BTreeMap<&str, Option<String>> = kept
             .iter()
             .map(|(entity, kept)| (entity.as_str(), kept.label.clone()))
@@ -99,25 +93,42 @@ impl Runner {
             });
         }
         let by_id = |id: i64| open.iter().find(|incident| incident.id == id);
-        for (id, members, new) in &outline.joined {
-            let Some(incident) = by_id(*id) else { continue };
-            let message = story(incident.kind, Action::Update, None, &incident.dedup_key, members, &[]);
-            let is_quiet = incident.suppressed_by.is_some() || tick.suppressor(rule, incident.kind, new).is_some();
-            let told = if is_quiet {
-                Vec::new()
+        let nothing_new = Vec::new();
+        let joined = outline.joined.iter().map(|(id, members, new)| (*id, members, new));
+        for (id, members, new) in joined.chain(outline.lasting.iter().map(|(id, members)| (*id, members, &nothing_new)))
+        {
+            let Some(incident) = by_id(id) else { continue };
+            let message =
+                |action, members: &[String]| story(incident.kind, action, None, &incident.dedup_key, members, &[]);
+            let mut update = Update {
+                incident_id: id,
+                joined: listed(new),
+                ..Update::default()
+            };
+            if incident.suppressed_by.is_some() {
+                if tick.suppressor(rule, incident.kind, members).is_none() {
+                    let told = tell(incident.kind, message(Action::Trigger, members));
+                    decision.releases.push((id, told));
+                }
             } else {
-                tell(incident.kind, message)
-            };
-            decision.updates.push((*id, listed(new), told));
-        }
-        let going_on = outline.joined.iter().map(|(id, members, _)| (id, members));
-        for (id, members) in going_on.chain(outline.lasting.iter().map(|(id, members)| (id, members))) {
-            let Some(incident) = by_id(*id).filter(|incident| incident.suppressed_by.is_some()) else {
-                continue;
-            };
-            if tick.suppressor(rule, incident.kind, members).is_none() {
-                let message = story(incident.kind, Action::Trigger, None, &incident.dedup_key, members, &[]);
-                decision.releases.push((*id, tell(incident.kind, message)));
+                // Those that are new, and those whose silence has ended, come first.
+                let owed = tick.owed.get(&id);
+                let is_owed = |entity: &&String| owed.is_some_and(|owed| owed.contains(*entity));
+                let waiting = members.iter().filter(is_owed).filter(|entity| !new.contains(entity));
+                let one = std::slice::from_ref::<String>;
+                let is_quiet = |entity: &&String| tick.suppressor(rule, incident.kind, one(entity)).is_some();
+                let (quiet, loud): (Vec<&String>, Vec<&String>) = new.iter().chain(waiting).partition(is_quiet);
+                let gone = owed.into_iter().flatten().filter(|entity| !members.contains(entity));
+                update.paid = loud.iter().copied().filter(is_owed).chain(gone).cloned().collect();
+                if !loud.is_empty() {
+                    let rest = members.iter().filter(|entity| !loud.contains(entity));
+                    let in_order: Vec<String> = loud.iter().copied().chain(rest).cloned().collect();
+                    update.told = tell(incident.kind, message(Action::Update, &in_order));
+                }
+                update.owes = quiet.into_iter().filter(|entity| !is_owed(entity)).cloned().collect();
+            }
+            if !new.is_empty() || !update.owes.is_empty() || !update.paid.is_empty() || !update.told.is_empty() {
+                decision.updates.push(update);
             }
         }
         for (id, ending) in outline.closings {

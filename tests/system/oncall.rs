@@ -306,3 +306,59 @@ async fn who_was_told_hears_that_a_rule_is_no_longer_watched() {
         "{last}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_joined_an_incident_under_a_silence_is_told_when_that_ends() {
+    let (vendor, address) = start(vec![]).await;
+    let mut home = Home::new();
+    home.now = Some("2026-03-16T10:00:00Z".to_owned());
+    let ticket =
+        |id: &str| format!("ticket_id,subject,priority,created_at\n{id},Ticket {id},high,2026-03-16T01:00:00Z\n");
+    home.import(&home.file("a.csv", ticket("a")), "tickets");
+    once(&home, &address, "2026-03-16T10:00:00Z").await;
+    let silence = ["alerts", "silence", "ticket_sla_high", "--entity", "import/b"];
+    home.ok(&[&silence[..], &["--for", "1 h", "--by", "ana", "--why", "known"]].concat());
+    home.import(&home.file("b.csv", ticket("b")), "tickets");
+    once(&home, &address, "2026-03-16T10:10:00Z").await;
+    assert_eq!(slack(&vendor).len(), 1, "the second ticket is silenced");
+    once(&home, &address, "2026-03-16T11:00:00Z").await;
+    once(&home, &address, "2026-03-16T11:01:00Z").await;
+    let told = slack(&vendor);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].1["text"].as_str().unwrap().contains("Ticket b"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_what_is_known_of_silent_hosts_ends_nothing_that_fires() {
+    let (vendor, address) = start(vec![]).await;
+    let mut home = Home::new();
+    let mut text = "metric_name,host,value,sampled_at\ncpu_percent,gone,10,2026-03-16T10:00:00Z\n".to_owned();
+    for minute in 0..40 {
+        text += &format!("cpu_percent,busy,95,2026-03-16T10:{minute:02}:00Z\n");
+    }
+    home.now = Some("2026-03-16T10:00:00Z".to_owned());
+    home.import(&home.file("samples.csv", text), "host_metrics");
+    for minute in ["01", "06", "12", "23"] {
+        once(&home, &address, &format!("2026-03-16T10:{minute}:00Z")).await;
+    }
+    let open = home.ok(&["alerts", "status", "--format", "csv"]);
+    let blind = open.lines().find(|line| line.contains("No data")).unwrap();
+    home.now = Some("2026-03-16T10:24:00Z".to_owned());
+    let id = blind.split(',').next().unwrap().to_owned();
+    home.ok(&["alerts", "close", &id, "--by", "ana", "--why", "it was removed"]);
+    for minute in ["25", "31", "37"] {
+        once(&home, &address, &format!("2026-03-16T10:{minute}:00Z")).await;
+    }
+    let told = home.ok(&["alerts", "status", "--format", "csv"]);
+    let of_busy = |line: &&str| line.contains(",cpu_high,") && !line.contains("No data");
+    let busy: Vec<&str> = told.lines().filter(of_busy).collect();
+    assert_eq!(busy.len(), 1, "{told}");
+    let of_cpu = |action: &str| {
+        let received = vendor.received.lock().unwrap();
+        let of_action = received.iter().filter(|(_, body)| body["event_action"] == action);
+        of_action
+            .filter(|(_, body)| body["payload"]["class"] == "cpu_high")
+            .count()
+    };
+    assert_eq!((of_cpu("trigger"), of_cpu("resolve")), (1, 0));
+}

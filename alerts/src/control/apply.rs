@@ -1,20 +1,16 @@
 //! A decision becomes true: standings, incidents, intents and ledger rows in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::{Row, SqliteConnection};
 
 use super::{
-    Control, IncidentKind, Kept,
+    Control, Incident, IncidentKind, Kept,
     incident::add_event,
     standings::{put_look, put_standing},
 };
-use crate::{
-    AlertError, Route, ledger,
-    message::{Message, ended},
-    notify,
-};
+use crate::{AlertError, Route, ledger, message::Message, notices::ended, notify};
 
 /// What is told of an incident, by route.
 pub(crate) type Told = Vec<(Route, Message)>;
@@ -34,6 +30,19 @@ pub(crate) struct Opening {
     pub(crate) is_over: bool,
 }
 
+/// What becomes of an open incident that more things joined.
+#[derive(Debug, Default)]
+pub(crate) struct Update {
+    pub(crate) incident_id: i64,
+    /// What joined, in words; empty when nothing did.
+    pub(crate) joined: String,
+    /// Things of which people will hear when their silence ends.
+    pub(crate) owes: Vec<String>,
+    /// Things of which people hear now, or that are gone.
+    pub(crate) paid: Vec<String>,
+    pub(crate) told: Told,
+}
+
 /// What a look at a rule changes.
 #[derive(Debug, Default)]
 pub(crate) struct Decision {
@@ -42,8 +51,8 @@ pub(crate) struct Decision {
     /// Things that stand differently; `None` for those to be forgotten.
     pub(crate) standings: Vec<(String, Option<Kept>)>,
     pub(crate) openings: Vec<Opening>,
-    /// Open incidents that more things joined: number, in words, what is told.
-    pub(crate) updates: Vec<(i64, String, Told)>,
+    /// Open incidents that more things joined.
+    pub(crate) updates: Vec<Update>,
     /// Open incidents that are over.
     pub(crate) closings: Vec<(i64, String, Told)>,
     /// Suppressed incidents that are told of after all.
@@ -94,16 +103,28 @@ impl Control {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        sqlx::query("DELETE FROM standings WHERE rule_id = ?1 AND (?2 = '*' OR entity = ?2)")
-            .bind(&incident.rule_id)
-            .bind(&incident.group_key)
-            .execute(&mut *transaction)
-            .await?;
+        forget(&mut transaction, &incident).await?;
         add_event(&mut transaction, id, "closed", actor, reason, now).await?;
         add_told(&mut transaction, id, &told, now).await?;
         ledger::append_event(&mut transaction, now, id, "closed", actor).await?;
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// Things of open incidents of which people will hear when their silence ends.
+    pub(crate) async fn owed(&self) -> Result<BTreeMap<i64, BTreeSet<String>>, AlertError> {
+        let rows = sqlx::query(
+            "SELECT o.incident_id, o.entity FROM owed o JOIN incidents n ON n.id = o.incident_id WHERE n.resolved_at_ms IS NULL",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut owed: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+        for row in rows {
+            owed.entry(row.try_get("incident_id")?)
+                .or_default()
+                .insert(row.try_get("entity")?);
+        }
+        Ok(owed)
     }
 
     /// Where each incident that is not over was told.
@@ -136,9 +157,8 @@ impl Control {
         for opening in &decision.openings {
             opened.push(open(&mut transaction, &decision.rule_id, &decision.verdict, opening, now).await?);
         }
-        for (id, words, told) in &decision.updates {
-            add_event(&mut transaction, *id, "joined", "atalaya", words, now).await?;
-            add_told(&mut transaction, *id, told, now).await?;
+        for update in &decision.updates {
+            apply_update(&mut transaction, update, now).await?;
         }
         for (id, told) in &decision.releases {
             sqlx::query("UPDATE incidents SET suppressed_by = NULL, told_at_ms = ?2 WHERE id = ?1")
@@ -150,11 +170,15 @@ impl Control {
             add_told(&mut transaction, *id, told, now).await?;
         }
         for (id, words, told) in &decision.closings {
-            sqlx::query("UPDATE incidents SET resolved_at_ms = ?2 WHERE id = ?1")
+            let done = sqlx::query("UPDATE incidents SET resolved_at_ms = ?2 WHERE id = ?1 AND resolved_at_ms IS NULL")
                 .bind(id)
                 .bind(now.timestamp_millis())
                 .execute(&mut *transaction)
                 .await?;
+            // Somebody closed it by hand meanwhile, and whoever was told has heard so.
+            if done.rows_affected() == 0 {
+                continue;
+            }
             add_event(&mut transaction, *id, "resolved", "atalaya", words, now).await?;
             add_told(&mut transaction, *id, told, now).await?;
             ledger::append_event(&mut transaction, now, *id, "resolved", words).await?;
@@ -162,6 +186,53 @@ impl Control {
         transaction.commit().await?;
         Ok(opened)
     }
+}
+
+async fn apply_update(
+    connection: &mut SqliteConnection,
+    update: &Update,
+    now: DateTime<Utc>,
+) -> Result<(), AlertError> {
+    if !update.joined.is_empty() {
+        add_event(connection, update.incident_id, "joined", "atalaya", &update.joined, now).await?;
+    }
+    for (entities, statement) in [
+        (
+            &update.owes,
+            "INSERT OR IGNORE INTO owed (incident_id, entity) VALUES (?1, ?2)",
+        ),
+        (&update.paid, "DELETE FROM owed WHERE incident_id = ?1 AND entity = ?2"),
+    ] {
+        for entity in entities {
+            sqlx::query(statement)
+                .bind(update.incident_id)
+                .bind(entity)
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+    add_told(connection, update.incident_id, &update.told, now).await
+}
+
+/// Forgets what an incident was about, and nothing else: what fires stays known when it is only the silence that is closed.
+async fn forget(connection: &mut SqliteConnection, incident: &Incident) -> Result<(), AlertError> {
+    let parts: &[&'static str] = match incident.kind {
+        IncidentKind::Breach => &[
+            "DELETE FROM standings WHERE rule_id = ?1 AND (?2 = '*' OR entity = ?2) AND phase IN ('firing', 'recovering')",
+        ],
+        IncidentKind::Blind => &[
+            "DELETE FROM standings WHERE rule_id = ?1 AND ?2 = '*' AND is_missing_told = 1 AND phase IN ('ok', 'pending')",
+            "UPDATE standings SET is_missing_told = 0, missing_since_ms = NULL WHERE rule_id = ?1 AND ?2 = '*' AND is_missing_told = 1",
+        ],
+    };
+    for part in parts {
+        sqlx::query(*part)
+            .bind(&incident.rule_id)
+            .bind(&incident.group_key)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn open(

@@ -75,6 +75,25 @@ impl Control {
         Ok(rows.iter().map(intent).collect::<Result<_, _>>()?)
     }
 
+    /// Those of one route.
+    pub(crate) async fn pending_on(&self, route: Route) -> Result<Vec<Intent>, AlertError> {
+        let rows = sqlx::query("SELECT * FROM intents WHERE state = 'pending' AND route = ?1 ORDER BY id")
+            .bind(route.name())
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.iter().map(intent).collect::<Result<_, _>>()?)
+    }
+
+    /// Says of all that wait for a route why they do; nothing is written where that is known.
+    pub(crate) async fn say_why(&self, route: Route, reason: &str) -> Result<(), AlertError> {
+        sqlx::query("UPDATE intents SET reason = ?2 WHERE state = 'pending' AND route = ?1 AND reason <> ?2")
+            .bind(route.name())
+            .bind(reason)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// All intents of an incident, in order.
     pub async fn intents(&self, incident_id: i64) -> Result<Vec<Intent>, AlertError> {
         let rows = sqlx::query("SELECT * FROM intents WHERE incident_id = ?1 ORDER BY id")

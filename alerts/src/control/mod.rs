@@ -9,11 +9,14 @@ mod standings;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{
+    SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
+};
 
 use crate::AlertError;
 
-pub(crate) use apply::{Decision, Opening, Told};
+pub(crate) use apply::{Decision, Opening, Told, Update};
 pub use incident::{Incident, IncidentKind, TimelineEntry};
 pub use intent::Intent;
 pub(crate) use intent::{NOTICE, Outcome};
@@ -24,6 +27,9 @@ pub use standings::Look;
 const SCHEMA: &str = include_str!("schema.sql");
 const FROM_1: &str = include_str!("from_1.sql");
 const FROM_1_ROWS: &str = include_str!("from_1_rows.sql");
+const FROM_2: &str = include_str!("from_2.sql");
+const FROM_2_EARLY: &str = include_str!("from_2_early.sql");
+const PRESENT_SHAPE: i64 = 3;
 
 /// The control database of a home.
 #[derive(Debug, Clone)]
@@ -59,17 +65,29 @@ impl Control {
         let version: i64 = sqlx::query_scalar("PRAGMA user_version")
             .fetch_one(&mut *transaction)
             .await?;
-        if version == 2 {
-            return Ok(());
-        }
-        let has_first_shape: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_master WHERE name = 'rule_state'")
-            .fetch_one(&mut *transaction)
-            .await?;
-        let mut parts = vec![SCHEMA];
-        if has_first_shape > 0 {
-            parts.insert(0, FROM_1);
-            parts.push(FROM_1_ROWS);
-        }
+        let count = async |connection: &mut SqliteConnection, query: &'static str| {
+            sqlx::query_scalar::<_, i64>(query).fetch_one(connection).await
+        };
+        let parts = match version {
+            PRESENT_SHAPE => return Ok(()),
+            2 => {
+                let told = "SELECT COUNT(*) FROM pragma_table_info('incidents') WHERE name = 'told_at_ms'";
+                match count(&mut transaction, told).await? {
+                    0 => vec![FROM_2_EARLY, FROM_2],
+                    _ => vec![FROM_2],
+                }
+            }
+            0 => match count(
+                &mut transaction,
+                "SELECT COUNT(*) FROM sqlite_master WHERE name = 'rule_state'",
+            )
+            .await?
+            {
+                0 => vec![SCHEMA],
+                _ => vec![FROM_1, SCHEMA, FROM_1_ROWS],
+            },
+            found => return Err(AlertError::Newer { found }),
+        };
         for part in parts {
             sqlx::raw_sql(part).execute(&mut *transaction).await?;
         }
@@ -137,5 +155,55 @@ mod tests {
             );
             control.pool.close().await;
         }
+    }
+
+    /// The tables of the second shape that the third changed; the column was not there in its first hours.
+    fn second_shape(told_at: &str) -> String {
+        let third = SCHEMA.replace("PRAGMA user_version = 3", "PRAGMA user_version = 2");
+        let owed = third.find("CREATE TABLE owed").unwrap();
+        let end = owed + third[owed..].find(';').unwrap() + 1;
+        let second = third.replace(&third[owed..end], "");
+        second.replace("told_at_ms INTEGER,", told_at)
+    }
+
+    #[tokio::test]
+    async fn a_database_of_the_second_shape_owes_nothing_and_keeps_when_people_were_told() {
+        let incident =
+            "INSERT INTO incidents (id, rule_id, kind, group_key, dedup_key, severity, title, opened_at_ms) VALUES
+            (1, 'cpu_high', 'breach', 'a', 'k', 'critical', 'then', 7000)";
+        for (told_at, expected) in [("told_at_ms INTEGER,", None), ("", Some(7000))] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("control.db");
+            let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+            let pool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(second_shape(told_at)))
+                .execute(&pool)
+                .await
+                .unwrap();
+            sqlx::raw_sql(incident).execute(&pool).await.unwrap();
+            pool.close().await;
+            let control = Control::open(&path).await.unwrap();
+            assert_eq!(control.open_incidents().await.unwrap().len(), 1);
+            assert!(control.owed().await.unwrap().is_empty());
+            let told: Option<i64> = sqlx::query_scalar("SELECT told_at_ms FROM incidents")
+                .fetch_one(&control.pool)
+                .await
+                .unwrap();
+            assert_eq!(told, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_version_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.db");
+        let control = Control::open(&path).await.unwrap();
+        sqlx::raw_sql("PRAGMA user_version = 99")
+            .execute(&control.pool)
+            .await
+            .unwrap();
+        control.pool.close().await;
+        let refused = Control::open(&path).await.unwrap_err();
+        assert!(matches!(refused, AlertError::Newer { found: 99 }), "{refused}");
     }
 }

@@ -29,4 +29,6 @@ CREATE TABLE ledger (
     route TEXT NOT NULL, request TEXT NOT NULL, status INTEGER, answer TEXT NOT NULL, latency_ms INTEGER, previous_hash TEXT NOT NULL,
     hash TEXT NOT NULL
 ) STRICT;
-PRAGMA user_version = 2;
+-- Things of an incident that joined it under a silence: they are told when that ends.
+CREATE TABLE owed (incident_id INTEGER NOT NULL REFERENCES incidents(id), entity TEXT NOT NULL, PRIMARY KEY (incident_id, entity)) STRICT;
+PRAGMA user_version = 3;

@@ -1,0 +1,416 @@
+//! What people are told: the value, what it is compared with, what drove it, and how far it can be trusted.
+
+use atalaya_model::{Language, ProofState, Reading, ReadingUnit};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::{Value, json};
+
+use crate::{
+    Condition, Rule,
+    control::IncidentKind,
+    decide::RULE_ITSELF,
+    drivers::Driver,
+    limit::{lasting, show, show_beside},
+    message::{Action, Message, cut},
+    observe::{ALL, Observed},
+    rule::Watch,
+};
+
+/// Things that are listed one by one; of more only the number is told.
+pub(crate) const LISTED: usize = 10;
+
+/// Why nothing more is told of an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It is well again.
+    Recovered,
+    /// There is a value again.
+    Sees,
+    /// Nothing was heard for so long that nobody expects it any more.
+    GivenUp,
+    /// Nobody watches it any more.
+    SwitchedOff,
+}
+
+/// All that a message tells, in no language yet.
+#[derive(Debug)]
+pub(crate) struct Story<'a> {
+    pub(crate) rule: &'a Rule,
+    pub(crate) kind: IncidentKind,
+    pub(crate) action: Action,
+    pub(crate) dedup_key: &'a str,
+    pub(crate) company: &'a str,
+    /// The things it is about, with their names.
+    pub(crate) members: &'a [(String, Option<String>)],
+    /// What was seen; absent when that was not possible.
+    pub(crate) observed: Option<&'a Observed>,
+    /// Why there is no value.
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) drivers: &'a [Driver],
+    /// How it ended, and when it had begun.
+    pub(crate) ending: Option<(Ending, DateTime<Utc>)>,
+    pub(crate) at: DateTime<Utc>,
+}
+
+impl Story<'_> {
+    /// The message in a language. Numbers are the same in every language; only their dress differs.
+    pub(crate) fn tell(&self, language: Language) -> Message {
+        let name = language.pick(&self.rule.name_en, &self.rule.name_es);
+        let mut lines = Vec::new();
+        if self.kind == IncidentKind::Blind && self.action != Action::Resolve {
+            lines.push(self.blindness(language));
+        }
+        if let Some(observed) = self
+            .observed
+            .filter(|_| self.ending.is_none_or(|(ending, _)| ending == Ending::Recovered))
+        {
+            match &self.rule.watch {
+                Watch::Change { .. } => lines.extend(self.change(language, observed)),
+                _ if self.kind == IncidentKind::Breach => lines.extend(self.levels(language, observed)),
+                _ => {}
+            }
+        }
+        if let Some((ending, opened_at)) = self.ending {
+            lines.extend(self.end(language, ending, opened_at));
+        }
+        if self.kind == IncidentKind::Breach
+            && let Some(limit) = self.limit(language)
+        {
+            lines.push(format!("{}: {limit}", language.pick("Fires when", "Se dispara con")));
+        }
+        let mut details = self.details();
+        details["summary"] = lines.join("\n").into();
+        Message {
+            action: self.action,
+            severity: match self.kind {
+                IncidentKind::Breach => self.rule.severity.name(),
+                IncidentKind::Blind => "warning",
+            },
+            dedup_key: self.dedup_key.to_owned(),
+            rule_id: self.rule.id.clone(),
+            component: match &self.rule.watch {
+                Watch::Signal { signal, .. } => signal.clone(),
+                Watch::Metric { metric, .. } | Watch::Change { metric, .. } => metric.clone(),
+                Watch::Unacknowledged | Watch::RuleFaults => "alerts".to_owned(),
+            },
+            company: self.company.to_owned(),
+            title: self.title(language, name),
+            lines,
+            footer: self.footer(language),
+            details,
+            runbook_url: self.rule.runbook_url.clone(),
+            is_well: matches!(self.ending, Some((Ending::Recovered | Ending::Sees, _))),
+            at: self.at,
+        }
+    }
+
+    fn title(&self, language: Language, name: &str) -> String {
+        let what = match self.members {
+            // Short, for a phone: the number of the thing stands in the lines.
+            [(entity, label)] => {
+                let short = label.as_deref().filter(|label| !label.is_empty());
+                let short = short.map_or_else(|| shown_name(entity, None), cut);
+                match self.reading(entity) {
+                    Some(reading) if self.action != Action::Resolve && self.kind == IncidentKind::Breach => {
+                        join(&short, &self.value(language, reading))
+                    }
+                    _ => short,
+                }
+            }
+            [] => String::new(),
+            many => language.integer(i64::try_from(many.len()).unwrap_or(i64::MAX)),
+        };
+        let prefix = match (self.ending, self.kind) {
+            (Some((Ending::Recovered, _)), _) => language.pick("Resolved: ", "Resuelto: "),
+            (Some((Ending::Sees, _)), _) => language.pick("Data again: ", "Hay datos de nuevo: "),
+            (Some((Ending::GivenUp, _)), _) => language.pick("Given up: ", "Abandonado: "),
+            (Some((Ending::SwitchedOff, _)), _) => language.pick("No longer watched: ", "Ya no se vigila: "),
+            (None, IncidentKind::Blind) => language.pick("No data: ", "Sin datos: "),
+            _ => "",
+        };
+        let colon = if what.is_empty() { "" } else { ": " };
+        format!("{prefix}{name}{colon}{what} ({})", self.company)
+    }
+
+    /// How long it lasted, and what its end does not mean.
+    fn end(&self, language: Language, ending: Ending, opened_at: DateTime<Utc>) -> Vec<String> {
+        let secs = (self.at - opened_at).num_seconds().max(0);
+        let lasted = lasting(language, secs);
+        let mut lines = vec![format!("{} {lasted}", language.pick("Lasted", "Duró"))];
+        lines.extend(
+            match ending {
+                Ending::Recovered | Ending::Sees => None,
+                Ending::GivenUp => Some(language.pick(
+                    "Nothing was heard for too long: nobody knows whether it is well.",
+                    "Nada se supo en demasiado tiempo: nadie sabe si está bien.",
+                )),
+                Ending::SwitchedOff => Some(language.pick(
+                    "Its rule was switched off: nobody knows whether it is well.",
+                    "Su regla se desactivó: nadie sabe si está bien.",
+                )),
+            }
+            .map(str::to_owned),
+        );
+        lines
+    }
+
+    fn reading(&self, entity: &str) -> Option<&Reading> {
+        let readings = &self.observed?.readings;
+        readings.iter().find(|reading| reading.entity == entity)
+    }
+
+    /// A reading's value; what is merely present has none.
+    fn value(&self, language: Language, reading: &Reading) -> String {
+        let Some(observed) = self.observed.filter(|_| reading.denominator > 0) else {
+            return String::new();
+        };
+        if let Watch::Change { .. } = self.rule.watch {
+            return change_percent(language, reading);
+        }
+        let value = (reading.numerator, reading.denominator);
+        match &self.rule.condition {
+            Condition::Level { fires: (_, limit), .. } => {
+                show_beside(language, observed.unit, observed.currency, value, limit)
+            }
+            Condition::Present { .. } => String::new(),
+        }
+    }
+
+    /// The things one by one: what they are called, their value, and what the records say of them.
+    fn levels(&self, language: Language, observed: &Observed) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (entity, label) in self.members.iter().take(LISTED) {
+            let Some(reading) = self.reading(entity) else {
+                continue;
+            };
+            let mut parts = vec![join(
+                &shown_name(entity, label.as_deref()),
+                &self.value(language, reading),
+            )];
+            for (column, text) in &reading.evidence {
+                parts.push(format!("{column} {}", cut(text)));
+            }
+            if let Some(since) = reading.since_at {
+                parts.push(format!(
+                    "{} {}",
+                    language.pick("since", "desde"),
+                    since.format("%Y-%m-%d %H:%M UTC")
+                ));
+            }
+            let line = parts
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(" · ");
+            if !line.is_empty() {
+                lines.push(line);
+            }
+        }
+        if self.members.len() > LISTED {
+            lines.push(format!(
+                "{} {}",
+                language.pick("and more:", "y más:"),
+                language.integer(i64::try_from(self.members.len() - LISTED).unwrap_or(i64::MAX))
+            ));
+        }
+        if let (Watch::Metric { .. }, Some(windows)) = (&self.rule.watch, observed.windows) {
+            lines.push(format!(
+                "{}: {}",
+                language.pick("Period", "Periodo"),
+                span(language, windows.current_from, windows.current_last)
+            ));
+        }
+        lines
+    }
+
+    fn change(&self, language: Language, observed: &Observed) -> Vec<String> {
+        let (Some(windows), Some(reading)) = (observed.windows, observed.readings.first()) else {
+            return Vec::new();
+        };
+        let amount = |value| match observed.amounts {
+            ReadingUnit::Money => language.money(value, observed.currency),
+            _ => language.integer(value),
+        };
+        let mut lines = vec![
+            format!(
+                "{}: {} ({})",
+                language.pick("Now", "Ahora"),
+                amount(reading.denominator + reading.numerator),
+                span(language, windows.current_from, windows.current_last)
+            ),
+            format!(
+                "{}: {} ({})",
+                language.pick("Before", "Antes"),
+                amount(reading.denominator),
+                span(language, windows.base_from, before(windows.current_from))
+            ),
+            format!(
+                "{}: {} ({})",
+                language.pick("Change", "Cambio"),
+                amount(reading.numerator),
+                change_percent(language, reading)
+            ),
+        ];
+        if self.action == Action::Trigger {
+            for driver in self.drivers.iter().take(LISTED) {
+                lines.push(format!("  {}: {}", cut(&driver.label), amount(driver.change_minor)));
+            }
+        }
+        lines
+    }
+
+    fn blindness(&self, language: Language) -> String {
+        let why = self.reason.unwrap_or("nothing more is heard of it");
+        let text = language.pick(
+            "This rule cannot be judged, so nobody would be told if it fired",
+            "Esta regla no se puede evaluar, así que nadie se enteraría si se disparase",
+        );
+        let things: Vec<String> = self
+            .members
+            .iter()
+            .filter(|(entity, _)| entity != RULE_ITSELF && entity != ALL)
+            .take(LISTED)
+            .map(|(entity, label)| shown_name(entity, label.as_deref()))
+            .collect();
+        let things = if things.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", things.join(", "))
+        };
+        format!("{text}: {why}{things}")
+    }
+
+    fn limit(&self, language: Language) -> Option<String> {
+        let Condition::Level {
+            fires: (side, limit), ..
+        } = &self.rule.condition
+        else {
+            return None;
+        };
+        let unit = limit.unit.or(self.observed.map(|observed| observed.unit))?;
+        let currency = limit.currency.or(self.observed.map(|observed| observed.currency))?;
+        let mut text = format!(
+            "{} {}",
+            side.sign(),
+            show(language, unit, currency, limit.numerator, limit.denominator)
+        );
+        if self.rule.timing.for_secs > 0 {
+            let lasting = lasting(language, self.rule.timing.for_secs);
+            text += &format!(" {} {lasting}", language.pick("for", "durante"));
+        }
+        Some(text)
+    }
+
+    fn footer(&self, language: Language) -> String {
+        let Some(observed) = self.observed else {
+            return self.rule.id.clone();
+        };
+        let fresh = observed
+            .fresh_at
+            .map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string())
+            .unwrap_or_else(|| "–".to_owned());
+        format!(
+            "{} · {} {fresh} · {} {} · {} {}",
+            self.rule.id,
+            language.pick("data until", "datos hasta"),
+            language.pick("proof", "prueba"),
+            proof_word(language, observed.proof_state),
+            language.pick("definition", "definición"),
+            observed.definition_hash.get(..12).unwrap_or_default()
+        )
+    }
+
+    fn details(&self) -> Value {
+        let mut details = json!({"rule": self.rule.id, "rule_hash": self.rule.hash});
+        if let Some(reason) = self.reason {
+            details["no_value"] = reason.into();
+        }
+        let Some(observed) = self.observed else {
+            return details;
+        };
+        details["snapshot"] = observed.snapshot.clone().into();
+        details["definition"] = observed.definition_hash.clone().into();
+        details["proof"] = observed.proof_state.name().into();
+        if let (Watch::Change { .. }, Some(windows), Some(reading)) =
+            (&self.rule.watch, observed.windows, observed.readings.first())
+        {
+            details["current_minor"] = (reading.denominator + reading.numerator).into();
+            details["base_minor"] = reading.denominator.into();
+            details["change_minor"] = reading.numerator.into();
+            details["currency"] = observed.currency.code().into();
+            details["current_window"] = json!([windows.current_from, windows.current_last]);
+            details["base_window"] = json!([windows.base_from, before(windows.current_from)]);
+            let drivers = self.drivers.iter().take(LISTED);
+            details["drivers"] = drivers
+                .map(|driver| json!({"part": cut(&driver.label), "change_minor": driver.change_minor}))
+                .collect();
+            return details;
+        }
+        details["things"] = self.members.len().into();
+        details["readings"] = self
+            .members
+            .iter()
+            .take(LISTED)
+            .filter_map(|(entity, _)| self.reading(entity))
+            .map(|reading| {
+                let evidence: serde_json::Map<String, Value> = reading
+                    .evidence
+                    .iter()
+                    .map(|(name, text)| (name.clone(), cut(text).into()))
+                    .collect();
+                json!({
+                    "entity": cut(&reading.entity), "label": reading.label.as_deref().map(cut), "numerator": reading.numerator,
+                    "denominator": reading.denominator, "since": reading.since_at, "evidence": evidence,
+                })
+            })
+            .collect();
+        details
+    }
+}
+
+fn before(day: NaiveDate) -> NaiveDate {
+    day.pred_opt().unwrap_or(day)
+}
+
+fn span(language: Language, from: NaiveDate, last: NaiveDate) -> String {
+    if from == last {
+        return language.day(from);
+    }
+    format!("{} – {}", language.day(from), language.day(last))
+}
+
+fn join(name: &str, value: &str) -> String {
+    match (name.is_empty(), value.is_empty()) {
+        (true, _) => value.to_owned(),
+        (_, true) => name.to_owned(),
+        _ => format!("{name} {value}"),
+    }
+}
+
+/// A thing as people call it; the company and the rule itself need no name.
+fn shown_name(entity: &str, label: Option<&str>) -> String {
+    match label {
+        Some(label) if label != entity && !label.is_empty() => format!("{} ({})", cut(label), cut(entity)),
+        _ if entity == ALL || entity == RULE_ITSELF => String::new(),
+        _ => cut(entity),
+    }
+}
+
+fn proof_word(language: Language, state: ProofState) -> &'static str {
+    match state {
+        ProofState::Checked => language.pick("checked", "comprobada"),
+        ProofState::Pending => language.pick("pending", "pendiente"),
+        ProofState::Failed => language.pick("failed", "fallida"),
+    }
+}
+
+/// Two decimals where one would hide on which side of the line it is.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "a percentage for reading; the decision was made in integers"
+)]
+fn change_percent(language: Language, reading: &Reading) -> String {
+    if reading.denominator == 0 {
+        return "–".to_owned();
+    }
+    language.signed_percent(reading.numerator as f64 / reading.denominator as f64, 2)
+}
