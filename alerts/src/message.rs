@@ -1,5 +1,6 @@
 //! A notification before it is written for a route.
 
+use atalaya_model::Language;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -11,6 +12,10 @@ const NAME_CHARS: usize = 120;
 pub(crate) enum Action {
     Trigger,
     Update,
+    /// Somebody took it: who was told need do nothing.
+    Acknowledge,
+    /// Whoever took it gave it back.
+    GiveBack,
     Resolve,
 }
 
@@ -19,6 +24,8 @@ impl Action {
         match self {
             Self::Trigger => "trigger",
             Self::Update => "update",
+            Self::Acknowledge => "acknowledge",
+            Self::GiveBack => "give_back",
             Self::Resolve => "resolve",
         }
     }
@@ -35,12 +42,68 @@ pub(crate) struct Message {
     pub(crate) company: String,
     pub(crate) title: String,
     pub(crate) lines: Vec<String>,
+    /// What explains it, one by one.
+    pub(crate) table: Option<Table>,
+    /// The days that are compared.
+    pub(crate) chart: Option<Chart>,
+    pub(crate) language: Language,
     pub(crate) footer: String,
     pub(crate) details: Value,
     pub(crate) runbook_url: String,
     /// Whether an end is good news.
     pub(crate) is_well: bool,
     pub(crate) at: DateTime<Utc>,
+}
+
+impl Message {
+    /// All of it in lines, for routes that have no tables.
+    pub(crate) fn all_lines(&self) -> Vec<String> {
+        let rows = self.table.iter().flat_map(Table::lines);
+        self.lines.iter().cloned().chain(rows).collect()
+    }
+}
+
+/// Rows that explain a message: the first column says what, the second how much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Table {
+    pub(crate) caption: String,
+    pub(crate) header: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A line for each row. Columns beyond the second are named; what is empty is left out.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let line = |row: &Vec<String>| {
+            let named = self.header.iter().zip(row).skip(2);
+            let more = named
+                .filter(|(_, cell)| !cell.is_empty())
+                .map(|(name, cell)| format!("{name} {cell}"));
+            let first: Vec<&str> = row
+                .iter()
+                .take(2)
+                .map(String::as_str)
+                .filter(|cell| !cell.is_empty())
+                .collect();
+            let parts: Vec<String> = std::iter::once(first.join(" ")).chain(more).collect();
+            parts
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(" · ")
+        };
+        self.rows.iter().map(line).filter(|line| !line.is_empty()).collect()
+    }
+}
+
+/// Series over the same categories, for a picture: the exact figures stand in the text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Chart {
+    pub(crate) title: String,
+    /// What is drawn upwards: a currency, or nothing where things are counted.
+    pub(crate) unit: String,
+    pub(crate) categories: Vec<String>,
+    pub(crate) series: Vec<(String, Vec<f64>)>,
 }
 
 /// Text of others on one line, and not too long.

@@ -1,5 +1,6 @@
 //! What is told where no rule speaks.
 
+use atalaya_model::Language;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
@@ -10,41 +11,62 @@ use crate::{
 
 /// What is told when a route will never take a notification. It has a key of its own: it must not end or join the alert.
 pub(crate) fn undelivered(incident: &Incident, route: Route, reason: &str, at: DateTime<Utc>) -> Message {
+    let name = route.name();
     Message {
-        action: Action::Trigger,
         severity: "error",
-        dedup_key: format!("{}-undelivered-{}", incident.dedup_key, route.name()),
-        rule_id: incident.rule_id.clone(),
-        component: "alerts".to_owned(),
-        company: "Atalaya".to_owned(),
+        dedup_key: format!("{}-undelivered-{name}", incident.dedup_key),
         title: format!(
-            "{} refused an alert · {} rechazó una alerta: {}",
-            route.name(),
-            route.name(),
+            "{name} refused an alert · {name} rechazó una alerta: {}",
             incident.title
         ),
         lines: vec![cut(reason), format!("incident {}", incident.id)],
-        footer: incident.rule_id.clone(),
-        details: json!({"incident": incident.id, "route": route.name(), "reason": reason}),
-        runbook_url: String::new(),
-        is_well: false,
-        at,
+        details: json!({"incident": incident.id, "route": name, "reason": reason}),
+        ..notice(incident, Action::Trigger, at)
     }
 }
 
 /// What is told when an incident ends without its rule: closed by hand, or its rule was removed.
 pub(crate) fn ended(incident: &Incident, reason: &str, at: DateTime<Utc>) -> Message {
     Message {
-        action: Action::Resolve,
+        title: format!("Closed · Cerrado: {}", incident.title),
+        lines: vec![cut(reason)],
+        details: json!({"incident": incident.id, "reason": reason}),
+        ..notice(incident, Action::Resolve, at)
+    }
+}
+
+/// What is told when somebody takes an incident, or gives it back.
+pub(crate) fn taken(incident: &Incident, actor: &str, is_taken: bool, at: DateTime<Utc>) -> Message {
+    let (action, words) = if is_taken {
+        (Action::Acknowledge, "Taken by · Lo tiene")
+    } else {
+        (Action::GiveBack, "Given back by · Lo devuelve")
+    };
+    let actor = cut(actor);
+    Message {
+        title: incident.title.clone(),
+        lines: vec![format!("{words} {actor} · {}", at.format("%Y-%m-%d %H:%M UTC"))],
+        details: json!({"incident": incident.id, "by": actor}),
+        ..notice(incident, action, at)
+    }
+}
+
+/// In both languages, because it is told where no rule knows whose.
+fn notice(incident: &Incident, action: Action, at: DateTime<Utc>) -> Message {
+    Message {
+        action,
         severity: "info",
         dedup_key: incident.dedup_key.clone(),
         rule_id: incident.rule_id.clone(),
         component: "alerts".to_owned(),
         company: "Atalaya".to_owned(),
-        title: format!("Closed · Cerrado: {}", incident.title),
-        lines: vec![cut(reason)],
+        title: String::new(),
+        lines: Vec::new(),
+        table: None,
+        chart: None,
+        language: Language::En,
         footer: incident.rule_id.clone(),
-        details: json!({"incident": incident.id, "reason": reason}),
+        details: serde_json::Value::Null,
         runbook_url: String::new(),
         is_well: false,
         at,

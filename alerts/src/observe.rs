@@ -24,6 +24,8 @@ pub(crate) struct Observed {
     pub(crate) readings: Vec<Reading>,
     /// Why there is no reading where one is due.
     pub(crate) no_value: Option<String>,
+    /// The days of a change with their amounts, oldest first.
+    pub(crate) days: Vec<(NaiveDate, i64)>,
     /// The days that were compared or looked at.
     pub(crate) windows: Option<Windows>,
     pub(crate) fresh_at: Option<DateTime<Utc>>,
@@ -94,6 +96,7 @@ pub(crate) async fn observe(
                 currency: settings.reporting_currency,
                 readings: found.readings.into_iter().filter(shows).collect(),
                 no_value: None,
+                days: Vec::new(),
                 windows: None,
                 fresh_at: found.fresh_at,
                 proof_state: found.proof.state,
@@ -173,6 +176,7 @@ pub(crate) async fn observe(
             });
             let mut seen = observed(&series, settings, sums, compared);
             seen.unit = ReadingUnit::Percent;
+            seen.days = complete.iter().rev().take(2 * window).rev().copied().collect();
             Ok(seen)
         }
         Watch::Unacknowledged | Watch::RuleFaults => Err("is read from the control database".to_owned()),
@@ -261,6 +265,7 @@ fn observed(
         currency: currency.unwrap_or(settings.reporting_currency),
         readings: value.as_ref().ok().copied().map(reading).into_iter().collect(),
         no_value: value.err(),
+        days: Vec::new(),
         windows,
         fresh_at: series.fresh_at,
         proof_state: series.proof.state,

@@ -59,9 +59,12 @@ impl Runner {
     pub async fn tick(&self) -> Result<TickReport, AlertError> {
         let now = self.clock.now();
         let mut standings = self.control.standings().await?;
+        let reader = self.reader.as_ref();
+        // First what people said: it decides who is told.
+        hear(&self.control, reader, &self.control.open_incidents().await?, now).await?;
         let mut tick = Tick {
             now,
-            reader: self.reader.as_ref(),
+            reader,
             silences: self.control.silences(now).await?,
             open: self.control.open_incidents().await?,
             routes_told: self.control.routes_told().await?,
@@ -69,8 +72,6 @@ impl Runner {
             firing: BTreeMap::new(),
             blind: BTreeSet::new(),
         };
-        hear(&self.control, tick.reader, &tick.open).await?;
-        tick.open = self.control.open_incidents().await?;
         let mut report = TickReport::default();
         let mut looks = Vec::new();
         let mut failed = None;
@@ -230,6 +231,7 @@ impl Runner {
             currency: self.settings.reporting_currency,
             readings,
             no_value: None,
+            days: Vec::new(),
             windows: None,
             fresh_at: Some(now),
             proof_state: ProofState::Checked,

@@ -7,7 +7,10 @@ use crate::{
     AlertError, Control,
     control::{Intent, NOTICE, Outcome},
     notices::undelivered,
-    notify::{self, Address, Answer, Class, Route, Routes},
+    notify::{
+        self, Address, Answer, Class, Route, Routes,
+        slack::{self, SETTLE, Thread},
+    },
     pace::Pace,
 };
 
@@ -17,6 +20,10 @@ const BACKOFF_SECS: [u64; 7] = [1, 2, 4, 8, 16, 32, 60];
 const LONGEST_WAIT_SECS: u64 = 3600;
 /// Seconds a vendor has to answer.
 const ANSWER_SECS: u64 = 10;
+/// Of an answer so much is read: Slack's repeats the whole message.
+const ANSWER_BYTES: usize = 256 * 1024;
+/// ... and so much is kept.
+const KEPT_BYTES: usize = 1024;
 
 /// Delivers intents: in order for each incident and route, as early as allowed, until each has ended.
 pub struct Sender {
@@ -116,14 +123,23 @@ impl Sender {
     /// One attempt.
     async fn attempt(&self, intent: &Intent, address: Address<'_>) -> Result<Attempt, AlertError> {
         let started = self.clock.now();
-        let mut body: serde_json::Value = serde_json::from_str(&intent.body)?;
-        let answer = match address {
-            Address::Mail(mailbox) => mailbox.send(&body, started).await,
+        let body: serde_json::Value = serde_json::from_str(&intent.body)?;
+        let mut thread = Thread::default();
+        // What is sent without its secrets, for the ledger.
+        let (answer, request) = match address {
+            Address::Mail(mailbox) => (mailbox.send(&body, started).await, intent.body.clone()),
             Address::Http(url, secret) => {
+                let mut request = notify::plain(intent.route, &body);
+                let shown = request.to_string();
                 if let Some(secret) = secret {
-                    body["routing_key"] = secret.into();
+                    request["routing_key"] = secret.into();
                 }
-                self.post(url.clone(), &body).await
+                (self.post(url.clone(), None, &request).await, shown)
+            }
+            Address::Bot(bot) => {
+                thread = self.control.thread(intent.incident_id).await?;
+                let (url, request) = bot.request(&intent.action, &body, &thread);
+                (self.post(url, Some(&bot.token), &request).await, request.to_string())
             }
         };
         let now = self.clock.now();
@@ -155,7 +171,11 @@ impl Sender {
                 let again = now + TimeDelta::seconds(i64::try_from(wait).unwrap_or(60));
                 ("pending", reason, Some(again))
             }
-            Class::Degrade { reason } if notify::plainer(intent.route, &intent.body).is_some() => {
+            // The answer in the thread has told it: only the first message looks as if it went on.
+            Class::Permanent { reason } | Class::Degrade { reason } if intent.action == SETTLE => {
+                ("superseded", reason, None)
+            }
+            Class::Degrade { reason } if notify::plainer(intent.route, &intent.body, &reason).is_some() => {
                 ("pending", reason, Some(now))
             }
             Class::Permanent { reason } | Class::Degrade { reason } => {
@@ -169,19 +189,23 @@ impl Sender {
             }
         };
         let is_degraded = state == "pending" && again == Some(now);
+        let posted = Some(&text).filter(|_| state == "delivered" && matches!(address, Address::Bot(_)));
+        let is_over = state == "delivered" && intent.action == "resolve" && thread.posted.is_some();
         let outcome = Outcome {
             state,
             reason: &reason,
             not_before: again.unwrap_or(now),
-            is_attempt: true,
+            request: &request,
             status,
-            answer: &text,
+            answer: text.get(..text.floor_char_boundary(KEPT_BYTES)).unwrap_or_default(),
             latency_ms,
             body: if is_degraded {
-                notify::plainer(intent.route, &intent.body)
+                notify::plainer(intent.route, &intent.body, &reason)
             } else {
                 None
             },
+            sent_as: posted.and_then(|text| slack::posted(text)),
+            next: is_over.then_some(SETTLE),
             elsewhere: if state == "dead" {
                 self.elsewhere(intent, &reason, now).await?
             } else {
@@ -190,6 +214,8 @@ impl Sender {
         };
         self.control.book(intent, &outcome, now).await?;
         Ok(match again {
+            // The step that follows waits in the database.
+            None if is_over => Attempt::Again(now),
             None => Attempt::Ended,
             Some(at) if is_limit => Attempt::RouteAgain(at),
             Some(at) => Attempt::Again(at),
@@ -220,10 +246,14 @@ impl Sender {
         Ok(Some((route, serde_json::to_string(&notify::body(route, &message))?)))
     }
 
-    async fn post(&self, url: url::Url, body: &serde_json::Value) -> Result<Answer, String> {
+    async fn post(&self, url: url::Url, bearer: Option<&str>, body: &serde_json::Value) -> Result<Answer, String> {
         // The address may hold a secret; it never goes into a message.
         let plain = |error: reqwest::Error| error.without_url().to_string();
-        let mut response = self.client.post(url).json(body).send().await.map_err(plain)?;
+        let mut request = self.client.post(url).json(body);
+        if let Some(token) = bearer {
+            request = request.bearer_auth(token);
+        }
+        let mut response = request.send().await.map_err(plain)?;
         let status = response.status().as_u16();
         let retry_after = response
             .headers()
@@ -233,11 +263,11 @@ impl Sender {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(plain)? {
             bytes.extend_from_slice(&chunk);
-            if bytes.len() >= 1024 {
+            if bytes.len() >= ANSWER_BYTES {
                 break;
             }
         }
-        bytes.truncate(1024);
+        bytes.truncate(ANSWER_BYTES);
         Ok(Answer {
             status,
             retry_after,

@@ -10,13 +10,15 @@ use crate::{
     decide::RULE_ITSELF,
     drivers::Driver,
     limit::{lasting, show, show_beside},
-    message::{Action, Message, cut},
+    message::{Action, Chart, Message, Table, cut},
     observe::{ALL, Observed},
     rule::Watch,
 };
 
 /// Things that are listed one by one; of more only the number is told.
 pub(crate) const LISTED: usize = 10;
+/// Days that a drawing on a phone can show.
+const MOST_POINTS: usize = 20;
 
 /// Why nothing more is told of an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +61,29 @@ impl Story<'_> {
         if self.kind == IncidentKind::Blind && self.action != Action::Resolve {
             lines.push(self.blindness(language));
         }
+        let (mut table, mut chart) = (None, None);
         if let Some(observed) = self
             .observed
             .filter(|_| self.ending.is_none_or(|(ending, _)| ending == Ending::Recovered))
         {
             match &self.rule.watch {
-                Watch::Change { .. } => lines.extend(self.change(language, observed)),
-                _ if self.kind == IncidentKind::Breach => lines.extend(self.levels(language, observed)),
+                Watch::Change { .. } => {
+                    lines.extend(self.change(language, observed));
+                    if self.action == Action::Trigger {
+                        table = self.parts(language, observed);
+                        chart = self.days(language, observed);
+                    }
+                }
+                _ if self.kind == IncidentKind::Breach => {
+                    let things = self.levels(language);
+                    // One thing is a line; a table of one row would say the same with more furniture.
+                    if things.rows.len() > 1 {
+                        table = Some(things);
+                    } else {
+                        lines.extend(things.lines());
+                    }
+                    lines.extend(self.beside(language, observed));
+                }
                 _ => {}
             }
         }
@@ -95,6 +113,9 @@ impl Story<'_> {
             company: self.company.to_owned(),
             title: self.title(language, name),
             lines,
+            table,
+            chart,
+            language,
             footer: self.footer(language),
             details,
             runbook_url: self.rule.runbook_url.clone(),
@@ -176,35 +197,42 @@ impl Story<'_> {
     }
 
     /// The things one by one: what they are called, their value, and what the records say of them.
-    fn levels(&self, language: Language, observed: &Observed) -> Vec<String> {
-        let mut lines = Vec::new();
-        for (entity, label) in self.members.iter().take(LISTED) {
-            let Some(reading) = self.reading(entity) else {
-                continue;
-            };
-            let mut parts = vec![join(
-                &shown_name(entity, label.as_deref()),
-                &self.value(language, reading),
-            )];
-            for (column, text) in &reading.evidence {
-                parts.push(format!("{column} {}", cut(text)));
-            }
-            if let Some(since) = reading.since_at {
-                parts.push(format!(
-                    "{} {}",
-                    language.pick("since", "desde"),
-                    since.format("%Y-%m-%d %H:%M UTC")
-                ));
-            }
-            let line = parts
+    fn levels(&self, language: Language) -> Table {
+        let shown: Vec<(&Reading, String)> = self
+            .members
+            .iter()
+            .take(LISTED)
+            .filter_map(|(entity, label)| Some((self.reading(entity)?, shown_name(entity, label.as_deref()))))
+            .collect();
+        let columns: Vec<&String> = shown
+            .first()
+            .map(|(reading, _)| reading.evidence.iter().map(|(name, _)| name).collect())
+            .unwrap_or_default();
+        let mut header = vec![
+            language.pick("What", "Qué").to_owned(),
+            language.pick("Value", "Valor").to_owned(),
+        ];
+        header.extend(columns.into_iter().cloned());
+        header.push(language.pick("since", "desde").to_owned());
+        let rows = shown.iter().map(|(reading, name)| {
+            let since = reading.since_at.map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string());
+            let evidence = reading.evidence.iter().map(|(_, text)| cut(text));
+            [name.clone(), self.value(language, reading)]
                 .into_iter()
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join(" · ");
-            if !line.is_empty() {
-                lines.push(line);
-            }
+                .chain(evidence)
+                .chain([since.unwrap_or_default()])
+                .collect()
+        });
+        Table {
+            caption: cut(language.pick(&self.rule.name_en, &self.rule.name_es)),
+            rows: rows.collect(),
+            header,
         }
+    }
+
+    /// How many more there are, and of which period a figure is.
+    fn beside(&self, language: Language, observed: &Observed) -> Vec<String> {
+        let mut lines = Vec::new();
         if self.members.len() > LISTED {
             lines.push(format!(
                 "{} {}",
@@ -226,11 +254,8 @@ impl Story<'_> {
         let (Some(windows), Some(reading)) = (observed.windows, observed.readings.first()) else {
             return Vec::new();
         };
-        let amount = |value| match observed.amounts {
-            ReadingUnit::Money => language.money(value, observed.currency),
-            _ => language.integer(value),
-        };
-        let mut lines = vec![
+        let amount = |value| amount(language, observed, value);
+        vec![
             format!(
                 "{}: {} ({})",
                 language.pick("Now", "Ahora"),
@@ -249,13 +274,51 @@ impl Story<'_> {
                 amount(reading.numerator),
                 change_percent(language, reading)
             ),
-        ];
-        if self.action == Action::Trigger {
-            for driver in self.drivers.iter().take(LISTED) {
-                lines.push(format!("  {}: {}", cut(&driver.label), amount(driver.change_minor)));
-            }
+        ]
+    }
+
+    /// What the change is made of; the parts add up to it.
+    fn parts(&self, language: Language, observed: &Observed) -> Option<Table> {
+        let rows: Vec<Vec<String>> = self
+            .drivers
+            .iter()
+            .take(LISTED)
+            .map(|driver| vec![cut(&driver.label), amount(language, observed, driver.change_minor)])
+            .collect();
+        let header = [language.pick("Part", "Parte"), language.pick("Change", "Cambio")];
+        (!rows.is_empty()).then(|| Table {
+            caption: language
+                .pick("What the change is made of", "De qué se compone el cambio")
+                .to_owned(),
+            header: header.map(str::to_owned).to_vec(),
+            rows,
+        })
+    }
+
+    /// The days that are compared, one over the other.
+    fn days(&self, language: Language, observed: &Observed) -> Option<Chart> {
+        let windows = observed.windows?;
+        let (before, now): (Vec<_>, Vec<_>) = observed.days.iter().partition(|(day, _)| *day < windows.current_from);
+        if now.is_empty() || now.len() != before.len() || now.len() > MOST_POINTS {
+            return None;
         }
-        lines
+        let scale = match observed.amounts {
+            ReadingUnit::Money => observed.currency.minor_per_major(),
+            _ => 1,
+        };
+        let points = |days: &[(NaiveDate, i64)]| days.iter().map(|(_, value)| drawn(*value, scale)).collect();
+        Some(Chart {
+            title: cut(language.pick(&self.rule.name_en, &self.rule.name_es)),
+            unit: match observed.amounts {
+                ReadingUnit::Money => observed.currency.code().to_owned(),
+                _ => String::new(),
+            },
+            categories: now.iter().map(|(day, _)| language.day(*day)).collect(),
+            series: vec![
+                (language.pick("Now", "Ahora").to_owned(), points(&now)),
+                (language.pick("Before", "Antes").to_owned(), points(&before)),
+            ],
+        })
     }
 
     fn blindness(&self, language: Language) -> String {
@@ -365,6 +428,18 @@ impl Story<'_> {
             .collect();
         details
     }
+}
+
+fn amount(language: Language, observed: &Observed, value: i64) -> String {
+    match observed.amounts {
+        ReadingUnit::Money => language.money(value, observed.currency),
+        _ => language.integer(value),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a point of a drawing")]
+fn drawn(value: i64, scale: i64) -> f64 {
+    value as f64 / scale as f64
 }
 
 fn before(day: NaiveDate) -> NaiveDate {

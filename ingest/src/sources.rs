@@ -40,6 +40,8 @@ pub enum Protocol {
     Svix,
     /// Webhooks of PagerDuty, version 3.
     Pagerduty,
+    /// Buttons pressed in Slack.
+    Slack,
     /// Webhooks whose signature is described in `[source.hmac]`.
     Hmac,
 }

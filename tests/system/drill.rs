@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use atalaya_tests::Home;
 
+use crate::judges;
+
 /// One incident: its rule, whether it is over, what was told.
 struct Told {
     rule: String,
@@ -31,8 +33,8 @@ fn look(home: &mut Home, now: &str) {
     assert_eq!(said.code, Some(0), "{}", said.err);
 }
 
-#[test]
-fn every_rule_fires_and_recovers_in_the_demo() {
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rule_fires_and_recovers_in_the_demo() {
     let mut home = Home::new();
     home.now = Some("2026-03-16T10:00:00Z".to_owned());
     home.ok(&[
@@ -119,8 +121,17 @@ fn every_rule_fires_and_recovers_in_the_demo() {
 
     let verified = home.ok(&["verify"]);
     assert!(
-        verified.contains("41 signals") && verified.contains(" 0 differences between the engines"),
+        verified.contains("42 signals") && verified.contains(" 0 differences between the engines"),
         "{verified}"
     );
     assert!(home.ok(&["alerts", "ledger", "verify"]).contains("unbroken"));
+    let written = judges::written(&home).await;
+    for kind in ["data_table", "data_visualization", "actions"] {
+        let quoted = format!("\"{kind}\"");
+        assert!(
+            written.iter().any(|(_, body)| body.to_string().contains(&quoted)),
+            "{kind}"
+        );
+    }
+    judges::judge(&written);
 }

@@ -82,6 +82,26 @@ async fn who_is_not_answered_within_a_quarter_of_an_hour_pages_again_until_someb
     let sent: Vec<String> = events(&vendor).into_iter().map(|(_, action)| action).collect();
     assert_eq!(sent, ["trigger", "trigger", "resolve"]);
 
+    // Bo gives it back there, and takes it here: what PagerDuty said before does not undo that.
+    let row = event(9, "incident.unacknowledged", "Bo").replace("10:19:00", "10:22:00");
+    let text = format!("record_key,event_type,object_id,happened_at,payload\n{row}");
+    home.import(&home.file("back.csv", text), "vendor_events");
+    once(&home, &address, "2026-03-16T10:23:00Z").await;
+    let mut taking = home.command(&["alerts", "ack", "1", "--by", "Bo"]);
+    assert!(
+        taking
+            .env("ATALAYA_NOW", "2026-03-16T10:24:00Z")
+            .status()
+            .unwrap()
+            .success()
+    );
+    once(&home, &address, "2026-03-16T10:25:00Z").await;
+    let told = home.ok(&["alerts", "incident", "1"]);
+    assert!(told.trim_end().ends_with("acknowledged by Bo"), "{told}");
+    let sent: Vec<String> = events(&vendor).into_iter().map(|(_, action)| action).collect();
+    let expected = ["trigger", "trigger", "resolve", "trigger", "acknowledge", "resolve"];
+    assert_eq!(sent, expected, "PagerDuty hears who has it");
+
     assert_eq!(home.run(&["alerts", "ack", "99", "--by", "Bo"]).code, Some(2));
     home.ok(&["alerts", "note", "1", "Legal is told", "--by", "Bo"]);
     assert!(

@@ -5,11 +5,15 @@ use std::{path::PathBuf, process::Command};
 use crate::step::{has, install_packages, run, step, tools};
 
 const NODE: [&str; 2] = ["@segment/analytics-node@3.1.0", "@rudderstack/rudder-sdk-node@3.0.13"];
-const PYTHON: [&str; 4] = [
+const PYTHON: [&str; 7] = [
     "segment-analytics-python==2.4.0",
     "localstripe==1.15.10",
     "opentelemetry-sdk==1.45.2",
     "opentelemetry-exporter-otlp-proto-http==1.45.2",
+    // Judges of what alerts send.
+    "slack_sdk==3.47.0",
+    "slackblocks==3.0.0",
+    "jsonschema==4.26.0",
 ];
 
 /// Makes sure that they are there; returns their folder.

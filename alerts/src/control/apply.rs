@@ -270,7 +270,7 @@ async fn open(
 }
 
 /// Writes what is told of an incident for each route.
-async fn add_told(
+pub(super) async fn add_told(
     connection: &mut SqliteConnection,
     incident_id: i64,
     told: &Told,

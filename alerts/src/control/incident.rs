@@ -1,8 +1,8 @@
 use chrono::{DateTime, Utc};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Control, instant};
-use crate::{AlertError, ledger};
+use super::{Control, apply::add_told, instant};
+use crate::{AlertError, Route, ledger, notices};
 
 /// What an incident is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,6 +176,7 @@ impl Control {
         .await?;
         if taken.rows_affected() == 1 {
             add_event(&mut transaction, id, "acknowledged", actor, note, now).await?;
+            tell_taken(&mut transaction, id, (actor, true), None, (now, now)).await?;
             ledger::append_event(&mut transaction, now, id, "acknowledged", actor).await?;
         }
         let open: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM incidents WHERE id = ?1 AND resolved_at_ms IS NULL")
@@ -186,20 +187,25 @@ impl Control {
         Ok(open == 1)
     }
 
-    /// Somebody took an incident elsewhere, or gave it back. What is already known changes nothing.
+    /// Somebody took an incident on a route, or gave it back. What is already known changes nothing, and neither does what
+    /// was said before somebody took it, or gave it back, since.
     pub(crate) async fn hear(
         &self,
         dedup_key: &str,
-        is_taken: bool,
-        actor: &str,
-        at: DateTime<Utc>,
+        (actor, is_taken): (&str, bool),
+        by_way_of: Route,
+        (at, now): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<(), AlertError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let found = sqlx::query(
-            "SELECT id FROM incidents WHERE dedup_key = ?1 AND resolved_at_ms IS NULL AND (acknowledged_at_ms IS NULL) = ?2",
+            "SELECT id FROM incidents n
+             WHERE dedup_key = ?1 AND resolved_at_ms IS NULL AND (acknowledged_at_ms IS NULL) = ?2 AND NOT EXISTS (
+               SELECT 1 FROM timeline t
+               WHERE t.incident_id = n.id AND t.event IN ('acknowledged', 'given back') AND t.at_ms >= ?3)",
         )
         .bind(dedup_key)
         .bind(i64::from(is_taken))
+        .bind(at.timestamp_millis())
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(row) = found else {
@@ -213,7 +219,9 @@ impl Control {
             .execute(&mut *transaction)
             .await?;
         let event = if is_taken { "acknowledged" } else { "given back" };
-        add_event(&mut transaction, id, event, actor, "by way of PagerDuty", at).await?;
+        let way = format!("by way of {}", by_way_of.title());
+        add_event(&mut transaction, id, event, actor, &way, at).await?;
+        tell_taken(&mut transaction, id, (actor, is_taken), Some(by_way_of), (at, now)).await?;
         ledger::append_event(&mut transaction, at, id, event, actor).await?;
         transaction.commit().await?;
         Ok(())
@@ -232,6 +240,36 @@ impl Control {
         transaction.commit().await?;
         Ok(known == 1)
     }
+}
+
+/// Whoever was told of an incident sees who has it now. A letter would wake people for nothing, PagerDuty has no word for
+/// giving back, and whoever said it there need not be told.
+async fn tell_taken(
+    connection: &mut SqliteConnection,
+    id: i64,
+    (actor, is_taken): (&str, bool),
+    heard_on: Option<Route>,
+    (at, now): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<(), AlertError> {
+    let row = sqlx::query("SELECT * FROM incidents WHERE id = ?1")
+        .bind(id)
+        .fetch_one(&mut *connection)
+        .await?;
+    let message = notices::taken(&incident(&row)?, actor, is_taken, at);
+    let told: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT route FROM intents WHERE incident_id = ?1 AND action = 'trigger' AND state <> 'dead'",
+    )
+    .bind(id)
+    .fetch_all(&mut *connection)
+    .await?;
+    let hears = |route: &Route| match route {
+        Route::Slack => true,
+        Route::Pagerduty => is_taken && heard_on != Some(Route::Pagerduty),
+        Route::Email => false,
+    };
+    let routes = told.iter().filter_map(|name| Route::parse(name)).filter(hears);
+    let told = routes.map(|route| (route, message.clone())).collect();
+    add_told(connection, id, &told, now).await
 }
 
 pub(super) async fn add_event(

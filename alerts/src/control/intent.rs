@@ -6,6 +6,7 @@ use super::{Control, instant};
 use crate::{
     AlertError, Route,
     ledger::{self, Entry},
+    notify::slack::{Posted, Thread},
 };
 
 /// A notification that must reach a route.
@@ -15,13 +16,13 @@ pub struct Intent {
     pub id: i64,
     /// The incident.
     pub incident_id: i64,
-    /// `trigger`, `update` or `resolve`.
+    /// `trigger`, `update`, `acknowledge`, `give_back`, `resolve`, `settle` or `notice`.
     pub action: String,
     /// Where to.
     pub route: Route,
     /// The body without secrets.
     pub body: String,
-    /// `pending`, `delivered` or `dead`.
+    /// `pending`, `delivered`, `superseded` or `dead`.
     pub state: String,
     /// Why it is not delivered yet.
     pub reason: String,
@@ -37,13 +38,17 @@ pub(crate) struct Outcome<'a> {
     pub(crate) state: &'a str,
     pub(crate) reason: &'a str,
     pub(crate) not_before: DateTime<Utc>,
-    /// Whether something was sent.
-    pub(crate) is_attempt: bool,
+    /// What was sent, without secrets.
+    pub(crate) request: &'a str,
     pub(crate) status: Option<u16>,
     pub(crate) answer: &'a str,
     pub(crate) latency_ms: Option<i64>,
     /// A plainer body to be tried next.
     pub(crate) body: Option<String>,
+    /// What Slack knows it by.
+    pub(crate) sent_as: Option<Posted>,
+    /// The step that follows on the same route, with the same body.
+    pub(crate) next: Option<&'static str>,
     /// What another route is told instead.
     pub(crate) elsewhere: Option<(Route, String)>,
 }
@@ -94,6 +99,32 @@ impl Control {
         Ok(())
     }
 
+    /// What Slack was told of an incident, for what is added to it.
+    pub(crate) async fn thread(&self, incident_id: i64) -> Result<Thread, AlertError> {
+        let rows = sqlx::query(
+            "SELECT action, body, sent_as FROM intents
+             WHERE incident_id = ?1 AND route = 'slack' AND state = 'delivered' ORDER BY id",
+        )
+        .bind(incident_id)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut thread = Thread::default();
+        for row in rows {
+            let action: String = row.try_get("action")?;
+            let body: String = row.try_get("body")?;
+            let sent_as: Option<String> = row.try_get("sent_as")?;
+            match action.as_str() {
+                "trigger" => {
+                    thread.posted = sent_as.as_deref().map(serde_json::from_str).transpose()?;
+                    thread.root = Some(serde_json::from_str(&body)?);
+                }
+                "acknowledge" | "give_back" => thread.taken = Some(serde_json::from_str(&body)?),
+                _ => {}
+            }
+        }
+        Ok(thread)
+    }
+
     /// All intents of an incident, in order.
     pub async fn intents(&self, incident_id: i64) -> Result<Vec<Intent>, AlertError> {
         let rows = sqlx::query("SELECT * FROM intents WHERE incident_id = ?1 ORDER BY id")
@@ -112,13 +143,13 @@ impl Control {
     ) -> Result<(), AlertError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query(
-            "UPDATE intents SET state = ?2, reason = ?3, not_before_ms = ?4, attempts = attempts + ?5 WHERE id = ?1",
+            "UPDATE intents SET state = ?2, reason = ?3, not_before_ms = ?4, attempts = attempts + 1, sent_as = ?5 WHERE id = ?1",
         )
         .bind(intent.id)
         .bind(outcome.state)
         .bind(outcome.reason)
         .bind(outcome.not_before.timestamp_millis())
-        .bind(i64::from(outcome.is_attempt))
+        .bind(outcome.sent_as.as_ref().map(serde_json::to_string).transpose()?)
         .execute(&mut *transaction)
         .await?;
         if let Some(body) = &outcome.body {
@@ -138,24 +169,27 @@ impl Control {
             )
             .await?;
         }
-        if outcome.is_attempt || outcome.state == "dead" {
-            let event = match outcome.state {
-                "delivered" => format!("{} delivered", intent.action),
-                "dead" => format!("{} refused", intent.action),
-                _ => format!("{} to be tried again: {}", intent.action, outcome.reason),
-            };
-            let entry = Entry {
-                incident_id: intent.incident_id,
-                intent_id: Some(intent.id),
-                event: &event,
-                route: intent.route.name(),
-                request: &intent.body,
-                status: outcome.status,
-                answer: outcome.answer,
-                latency_ms: outcome.latency_ms,
-            };
-            ledger::append(&mut transaction, now, &entry).await?;
+        if let Some(action) = outcome.next {
+            let body = [(intent.route, intent.body.clone())];
+            add_intents(&mut transaction, intent.incident_id, action, &body, now).await?;
         }
+        let event = match outcome.state {
+            "delivered" => format!("{} delivered", intent.action),
+            "dead" => format!("{} refused", intent.action),
+            "superseded" => format!("{} not needed: {}", intent.action, outcome.reason),
+            _ => format!("{} to be tried again: {}", intent.action, outcome.reason),
+        };
+        let entry = Entry {
+            incident_id: intent.incident_id,
+            intent_id: Some(intent.id),
+            event: &event,
+            route: intent.route.name(),
+            request: outcome.request,
+            status: outcome.status,
+            answer: outcome.answer,
+            latency_ms: outcome.latency_ms,
+        };
+        ledger::append(&mut transaction, now, &entry).await?;
         transaction.commit().await?;
         Ok(())
     }

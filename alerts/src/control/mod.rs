@@ -29,7 +29,8 @@ const FROM_1: &str = include_str!("from_1.sql");
 const FROM_1_ROWS: &str = include_str!("from_1_rows.sql");
 const FROM_2: &str = include_str!("from_2.sql");
 const FROM_2_EARLY: &str = include_str!("from_2_early.sql");
-const PRESENT_SHAPE: i64 = 3;
+const FROM_3: &str = include_str!("from_3.sql");
+const PRESENT_SHAPE: i64 = 4;
 
 /// The control database of a home.
 #[derive(Debug, Clone)]
@@ -73,10 +74,11 @@ impl Control {
             2 => {
                 let told = "SELECT COUNT(*) FROM pragma_table_info('incidents') WHERE name = 'told_at_ms'";
                 match count(&mut transaction, told).await? {
-                    0 => vec![FROM_2_EARLY, FROM_2],
-                    _ => vec![FROM_2],
+                    0 => vec![FROM_2_EARLY, FROM_2, FROM_3],
+                    _ => vec![FROM_2, FROM_3],
                 }
             }
+            3 => vec![FROM_3],
             0 => match count(
                 &mut transaction,
                 "SELECT COUNT(*) FROM sqlite_master WHERE name = 'rule_state'",
@@ -157,13 +159,21 @@ mod tests {
         }
     }
 
-    /// The tables of the second shape that the third changed; the column was not there in its first hours.
+    /// The tables of the second shape; the column was not there in its first hours.
     fn second_shape(told_at: &str) -> String {
-        let third = SCHEMA.replace("PRAGMA user_version = 3", "PRAGMA user_version = 2");
-        let owed = third.find("CREATE TABLE owed").unwrap();
-        let end = owed + third[owed..].find(';').unwrap() + 1;
-        let second = third.replace(&third[owed..end], "");
-        second.replace("told_at_ms INTEGER,", told_at)
+        let mut shape = SCHEMA.replace("PRAGMA user_version = 4", "PRAGMA user_version = 2");
+        let owed = shape.find("CREATE TABLE owed").unwrap();
+        let end = owed + shape[owed..].find(';').unwrap() + 1;
+        shape.replace_range(owed..end, "");
+        for (new, old) in [
+            ("told_at_ms INTEGER,", told_at),
+            (" sent_as TEXT,", ""),
+            (", origin TEXT UNIQUE", ""),
+        ] {
+            assert!(shape.contains(new), "{new}");
+            shape = shape.replace(new, old);
+        }
+        shape
     }
 
     #[tokio::test]
@@ -185,6 +195,8 @@ mod tests {
             let control = Control::open(&path).await.unwrap();
             assert_eq!(control.open_incidents().await.unwrap().len(), 1);
             assert!(control.owed().await.unwrap().is_empty());
+            assert_eq!(control.thread(1).await.unwrap().posted, None);
+            assert!(control.silences(instant(0)).await.unwrap().is_empty());
             let told: Option<i64> = sqlx::query_scalar("SELECT told_at_ms FROM incidents")
                 .fetch_one(&control.pool)
                 .await

@@ -16,12 +16,12 @@ CREATE TABLE timeline (
 CREATE INDEX timeline_of_incident ON timeline (incident_id);
 CREATE TABLE silences (
     id INTEGER PRIMARY KEY AUTOINCREMENT, rule_id TEXT NOT NULL, entity TEXT NOT NULL, from_ms INTEGER NOT NULL,
-    until_ms INTEGER NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL
+    until_ms INTEGER NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL, origin TEXT UNIQUE
 ) STRICT;
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY AUTOINCREMENT, incident_id INTEGER NOT NULL REFERENCES incidents(id), step INTEGER NOT NULL,
     action TEXT NOT NULL, route TEXT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
-    attempts INTEGER NOT NULL DEFAULT 0, not_before_ms INTEGER NOT NULL, UNIQUE (incident_id, step, route)
+    attempts INTEGER NOT NULL DEFAULT 0, not_before_ms INTEGER NOT NULL, sent_as TEXT, UNIQUE (incident_id, step, route)
 ) STRICT;
 CREATE INDEX pending_intents ON intents (id) WHERE state = 'pending';
 CREATE TABLE ledger (
@@ -31,4 +31,4 @@ CREATE TABLE ledger (
 ) STRICT;
 -- Things of an incident that joined it under a silence: they are told when that ends.
 CREATE TABLE owed (incident_id INTEGER NOT NULL REFERENCES incidents(id), entity TEXT NOT NULL, PRIMARY KEY (incident_id, entity)) STRICT;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;

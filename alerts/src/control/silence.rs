@@ -50,6 +50,24 @@ impl Control {
         Ok(done.last_insert_rowid())
     }
 
+    /// Adds a silence that somebody asked for elsewhere; asked for again, it is the same one. `false` when it was known.
+    pub(crate) async fn hear_silence(&self, silence: &Silence, origin: &str) -> Result<bool, AlertError> {
+        let done = sqlx::query(
+            "INSERT OR IGNORE INTO silences (rule_id, entity, from_ms, until_ms, actor, reason, origin)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .bind(&silence.rule_id)
+        .bind(&silence.entity)
+        .bind(silence.from_at.timestamp_millis())
+        .bind(silence.until_at.timestamp_millis())
+        .bind(&silence.actor)
+        .bind(&silence.reason)
+        .bind(origin)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Ends a silence; `false` when there is none of that number that still lasts.
     pub async fn end_silence(&self, id: i64, now: DateTime<Utc>) -> Result<bool, AlertError> {
         let done = sqlx::query("UPDATE silences SET until_ms = ?2 WHERE id = ?1 AND until_ms > ?2")

@@ -11,7 +11,7 @@ use url::Url;
 use super::{Answer, Class};
 use crate::{
     AlertError,
-    message::{Action, Message},
+    message::{Action, Message, Table},
 };
 
 /// Seconds a relay has for each step of the conversation.
@@ -133,12 +133,10 @@ pub(super) fn body(message: &Message) -> Value {
         Action::Trigger => thread.clone(),
         _ => format!("<{}.{}@atalaya>", message.dedup_key, message.at.timestamp_millis()),
     };
-    let mut text = message.lines.join("\n");
-    let mut html: String = message
-        .lines
-        .iter()
-        .map(|line| format!("<p>{}</p>", escape(line)))
-        .collect();
+    let mut text = message.all_lines().join("\n");
+    let lines = message.lines.iter();
+    let mut html: String = lines.map(|line| format!("<p>{}</p>", escape(line))).collect();
+    html += &message.table.as_ref().map(table).unwrap_or_default();
     if !message.runbook_url.is_empty() {
         text += &format!("\n\nRunbook: {}", message.runbook_url);
         html += &format!("<p><a href=\"{0}\">Runbook</a></p>", escape(&message.runbook_url));
@@ -155,6 +153,26 @@ pub(super) fn body(message: &Message) -> Value {
             escape(&message.footer)
         ),
     })
+}
+
+/// The first column is text, the second a figure: figures stand under each other by their last digit.
+fn table(table: &Table) -> String {
+    let row = |tag: &str, cells: &Vec<String>| {
+        let cells = cells.iter().enumerate().map(|(column, cell)| {
+            let align = if column == 1 { "right" } else { "left" };
+            format!(
+                "<{tag} style=\"text-align:{align};padding:2px 12px 2px 0\">{}</{tag}>",
+                escape(cell)
+            )
+        });
+        format!("<tr>{}</tr>", cells.collect::<String>())
+    };
+    let rows: String = table.rows.iter().map(|cells| row("td", cells)).collect();
+    format!(
+        "<table style=\"border-collapse:collapse;font-variant-numeric:tabular-nums\"><caption style=\"text-align:left;color:#666\">{}</caption>{}{rows}</table>",
+        escape(&table.caption),
+        row("th", &table.header)
+    )
 }
 
 fn escape(text: &str) -> String {

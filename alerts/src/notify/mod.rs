@@ -2,7 +2,7 @@
 
 mod email;
 mod pagerduty;
-mod slack;
+pub(crate) mod slack;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use crate::{AlertError, message::Message};
 pub enum Route {
     /// PagerDuty Events API v2.
     Pagerduty,
-    /// A Slack incoming webhook.
+    /// A Slack channel, by a bot or an incoming webhook.
     Slack,
     /// A mail relay.
     Email,
@@ -34,6 +34,15 @@ impl Route {
             Self::Pagerduty => "pagerduty",
             Self::Slack => "slack",
             Self::Email => "email",
+        }
+    }
+
+    /// What people call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Pagerduty => "PagerDuty",
+            Self::Slack => "Slack",
+            Self::Email => "e-mail",
         }
     }
 
@@ -74,7 +83,7 @@ pub struct Answer {
     pub status: u16,
     /// `Retry-After` as sent.
     pub retry_after: Option<String>,
-    /// The body's first kilobyte.
+    /// The body's first 256 kB.
     pub body: String,
 }
 
@@ -82,13 +91,23 @@ pub struct Answer {
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
     pub(crate) pagerduty: Option<(Url, String)>,
-    pub(crate) slack: Option<Url>,
+    pub(crate) slack: Option<Slack>,
     pub(crate) email: Option<Mailbox>,
 }
 
+/// How Slack is spoken to.
+#[derive(Debug, Clone)]
+pub(crate) enum Slack {
+    /// An incoming webhook, which can only speak.
+    Webhook(Url),
+    /// A bot in a channel.
+    Bot(slack::Bot),
+}
+
 impl Routes {
-    /// Reads `ATALAYA_PAGERDUTY_ROUTING_KEY`, `ATALAYA_PAGERDUTY_URL` (the vendor's when absent),
-    /// `ATALAYA_SLACK_WEBHOOK_URL`, and `ATALAYA_SMTP_URL` with `ATALAYA_EMAIL_FROM` and `ATALAYA_EMAIL_TO`.
+    /// Reads `ATALAYA_PAGERDUTY_ROUTING_KEY`, `ATALAYA_PAGERDUTY_URL` (the vendor's when absent); `ATALAYA_SLACK_WEBHOOK_URL`, or
+    /// `ATALAYA_SLACK_BOT_TOKEN` with `ATALAYA_SLACK_CHANNEL`; and `ATALAYA_SMTP_URL` with `ATALAYA_EMAIL_FROM` and
+    /// `ATALAYA_EMAIL_TO`.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, AlertError> {
         let parse = |name: &'static str, text: &str| {
             Url::parse(text).map_err(|error| AlertError::Route {
@@ -111,9 +130,18 @@ impl Routes {
                 Some((parse("ATALAYA_PAGERDUTY_URL", &url)?, key))
             }
         };
-        let slack = variable("ATALAYA_SLACK_WEBHOOK_URL")
+        let webhook = variable("ATALAYA_SLACK_WEBHOOK_URL")
             .map(|text| parse("ATALAYA_SLACK_WEBHOOK_URL", &text))
             .transpose()?;
+        let slack = match (webhook, slack::Bot::from_variables(&variable)?) {
+            (Some(_), Some(_)) => {
+                return Err(AlertError::Route {
+                    variable: "ATALAYA_SLACK_WEBHOOK_URL",
+                    reason: "is set beside ATALAYA_SLACK_BOT_TOKEN: every alert would stand there twice".to_owned(),
+                });
+            }
+            (webhook, bot) => bot.map(Slack::Bot).or(webhook.map(Slack::Webhook)),
+        };
         let email = Mailbox::from_variables(&variable)?;
         Ok(Self {
             pagerduty,
@@ -129,7 +157,10 @@ impl Routes {
                 let found = self.pagerduty.as_ref();
                 found.map(|(url, key)| Address::Http(url, Some(key.as_str())))
             }
-            Route::Slack => self.slack.as_ref().map(|url| Address::Http(url, None)),
+            Route::Slack => self.slack.as_ref().map(|slack| match slack {
+                Slack::Webhook(url) => Address::Http(url, None),
+                Slack::Bot(bot) => Address::Bot(bot),
+            }),
             Route::Email => self.email.as_ref().map(Address::Mail),
         }
     }
@@ -140,6 +171,8 @@ impl Routes {
 pub(crate) enum Address<'a> {
     /// An HTTP POST, with a secret to add to its body.
     Http(&'a Url, Option<&'a str>),
+    /// A bot, which has an address for each thing it can do.
+    Bot(&'a slack::Bot),
     /// A letter.
     Mail(&'a Mailbox),
 }
@@ -163,10 +196,18 @@ pub(crate) fn classify(route: Route, answer: &Answer, now: DateTime<Utc>) -> Cla
 }
 
 /// The same body written more plainly; `None` when it cannot be plainer.
-pub(crate) fn plainer(route: Route, body: &str) -> Option<String> {
+pub(crate) fn plainer(route: Route, body: &str, reason: &str) -> Option<String> {
     match route {
-        Route::Slack => slack::plainer(body),
+        Route::Slack => slack::plainer(body, reason),
         Route::Pagerduty | Route::Email => None,
+    }
+}
+
+/// A body as an address that only takes messages gets it.
+pub(crate) fn plain(route: Route, body: &serde_json::Value) -> serde_json::Value {
+    match route {
+        Route::Slack => slack::for_webhook(body),
+        Route::Pagerduty | Route::Email => body.clone(),
     }
 }
 

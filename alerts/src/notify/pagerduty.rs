@@ -10,10 +10,11 @@ const SUMMARY_CHARS: usize = 1024;
 pub(super) fn body(message: &Message) -> Value {
     let event_action = match message.action {
         // Another trigger of the same key is joined to the open alert.
-        Action::Trigger | Action::Update => "trigger",
+        Action::Trigger | Action::Update | Action::GiveBack => "trigger",
+        Action::Acknowledge => "acknowledge",
         Action::Resolve => "resolve",
     };
-    if message.action == Action::Resolve {
+    if event_action != "trigger" {
         return json!({"event_action": event_action, "dedup_key": message.dedup_key});
     }
     let summary: String = message.title.chars().take(SUMMARY_CHARS).collect();

@@ -20,6 +20,7 @@ pub(crate) enum Vendor<'a> {
     HubSpot,
     Svix,
     PagerDuty,
+    Slack,
     Described(&'a HmacScheme),
 }
 
@@ -31,6 +32,7 @@ impl Vendor<'_> {
             Self::HubSpot => "hubspot",
             Self::Svix => "svix",
             Self::PagerDuty => "pagerduty",
+            Self::Slack => "slack",
             Self::Described(_) => "hmac",
         }
     }
@@ -43,7 +45,16 @@ pub(crate) fn parse(
     body: &str,
     received: &Received<'_>,
 ) -> Result<Parsed, String> {
+    let form;
     let bodies: Vec<&str> = match vendor {
+        // A form with one field, which is JSON.
+        Vendor::Slack => {
+            let mut fields = form_urlencoded::parse(body.as_bytes());
+            let payload = fields.find(|(name, _)| name == "payload");
+            form = payload.ok_or("the form has no field \"payload\"")?.1;
+            serde_json::from_str::<serde::de::IgnoredAny>(&form).map_err(|error| format!("payload: {error}"))?;
+            vec![&form]
+        }
         // A batch of up to a hundred events.
         Vendor::HubSpot => {
             let events: Vec<&RawValue> = serde_json::from_str(body).map_err(|error| error.to_string())?;
@@ -138,6 +149,19 @@ fn row(vendor: Vendor<'_>, headers: &HeaderMap, text: &str, received: &Received<
                 happened_at: event.take_instant("occurred_at")?,
             }
         }
+        Vendor::Slack => {
+            let mut event = fields()?;
+            let pressed_at = event
+                .take("actions")
+                .and_then(|actions| serde_json::from_str::<Vec<SlackAction>>(actions.get()).ok())
+                .and_then(|actions| actions.into_iter().next()?.action_ts);
+            Told {
+                key: need("trigger_id", event.take_text("trigger_id")?)?,
+                event_type: event.take_text("type")?,
+                object_id: None,
+                happened_at: pressed_at.as_deref().and_then(fraction_of_seconds),
+            }
+        }
         Vendor::Described(scheme) => Told {
             key: match &scheme.id_header {
                 Some(name) => need(name, header(&name.to_ascii_lowercase()))?,
@@ -174,6 +198,18 @@ struct StripeData {
 #[derive(serde::Deserialize)]
 struct WithId {
     id: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct SlackAction {
+    action_ts: Option<String>,
+}
+
+/// `1548426417.840180`.
+fn fraction_of_seconds(text: &str) -> Option<DateTime<Utc>> {
+    let (secs, micros) = text.split_once('.').unwrap_or((text, "0"));
+    let micros: i64 = format!("{micros:0<6}").get(..6)?.parse().ok()?;
+    DateTime::from_timestamp_micros(secs.parse::<i64>().ok()?.checked_mul(1_000_000)?.checked_add(micros)?)
 }
 
 fn seconds(text: &str) -> Option<DateTime<Utc>> {

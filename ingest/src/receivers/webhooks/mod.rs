@@ -65,6 +65,7 @@ fn vendor(source: &Source) -> Option<Vendor<'_>> {
         Protocol::Hubspot => Some(Vendor::HubSpot),
         Protocol::Svix => Some(Vendor::Svix),
         Protocol::Pagerduty => Some(Vendor::PagerDuty),
+        Protocol::Slack => Some(Vendor::Slack),
         Protocol::Hmac => source.hmac.as_ref().map(Vendor::Described),
         Protocol::Segment | Protocol::Records | Protocol::CloudEvents | Protocol::Prometheus | Protocol::Otlp => None,
     }
@@ -78,6 +79,7 @@ fn verify(source: &Source, vendor: Vendor<'_>, request: &Signed<'_>) -> Result<(
         Vendor::HubSpot => signature::hubspot(&secrets, source.public_url.as_deref().unwrap_or_default(), request),
         Vendor::Svix => signature::svix(&secrets, request),
         Vendor::PagerDuty => signature::pagerduty(&secrets, request),
+        Vendor::Slack => signature::slack(&secrets, request),
         Vendor::Described(scheme) => signature::described(&secrets, scheme, request),
     }
 }

@@ -170,6 +170,19 @@ pub(crate) fn pagerduty(secrets: &[&[u8]], request: &Signed<'_>) -> Result<(), S
     )
 }
 
+/// `X-Slack-Signature: v0=<hex>` over `v0:<time of sending>:<body>`.
+pub(crate) fn slack(secrets: &[&[u8]], request: &Signed<'_>) -> Result<(), String> {
+    let sent = request.header("x-slack-request-timestamp")?;
+    let signature = request.header("x-slack-signature")?.strip_prefix("v0=");
+    let signature = signature.and_then(|hex| decoded(Encoding::Hex, hex));
+    let parts = [b"v0:".as_slice(), sent.as_bytes(), b":", request.body];
+    one_of(secrets, &Vec::from_iter(signature), Algorithm::Sha256, &parts)?;
+    recent(
+        sent.parse().ok().and_then(|secs| DateTime::from_timestamp(secs, 0)),
+        request.now,
+    )
+}
+
 /// `X-HubSpot-Signature-v3` over method, address, body and the time in milliseconds. `public_url` is the address as HubSpot
 /// knows it: behind a proxy it is another than ours.
 pub(crate) fn hubspot(secrets: &[&[u8]], public_url: &str, request: &Signed<'_>) -> Result<(), String> {
@@ -298,6 +311,29 @@ mod tests {
             body,
             now: now(),
         }
+    }
+
+    #[test]
+    fn slack_s_published_example_verifies_and_an_old_one_is_refused() {
+        let secret: &[u8] = b"8f742231b10e8888abcd99yyyzzz85a5";
+        let body = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+        let signature = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
+        let headers = headers(&[
+            ("x-slack-request-timestamp", "1531420618"),
+            ("x-slack-signature", signature),
+        ]);
+        let at = |secs: i64| Signed {
+            now: Utc.timestamp_opt(1_531_420_618 + secs, 0).unwrap(),
+            ..request(&headers, body.as_bytes())
+        };
+        assert_eq!(slack(&[secret], &at(300)), Ok(()));
+        assert!(slack(&[secret], &at(301)).unwrap_err().contains("300 s"));
+        assert_eq!(slack(&[b"another"], &at(0)), Err(WRONG.to_owned()));
+        let altered = Signed {
+            body: &body.as_bytes()[1..],
+            ..at(0)
+        };
+        assert_eq!(slack(&[secret], &altered), Err(WRONG.to_owned()));
     }
 
     fn mac(secret: &[u8], text: &str) -> Vec<u8> {
