@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use atalaya_alerts::Pulse;
 use atalaya_ingest::{Connection, IngestError, Pause, RealPause, Receivers, SOURCES_FILE, Sources, SyncReport, sync};
 use atalaya_metrics::Evaluator;
 use atalaya_model::{Clock, ManualClock, SystemClock};
@@ -56,6 +57,8 @@ pub(crate) struct Context {
     pub(crate) synced: Arc<Mutex<BTreeMap<String, Synced>>>,
     /// One for each source that is asked: two at once would each write how far they have come.
     pub(crate) sync_turns: Arc<Mutex<HashMap<String, SyncTurn>>>,
+    /// What those who watch the rules did last.
+    pub(crate) pulse: Arc<Pulse>,
     /// Held while rules are evaluated or intents delivered.
     pub(crate) alert_turns: Arc<AlertTurns>,
 }
@@ -86,6 +89,7 @@ impl Context {
             }
             Err(_) => Arc::new(SystemClock),
         };
+        let pulse = Arc::new(Pulse::new(clock.now()));
         Ok(Self {
             home_dir,
             working_dir,
@@ -97,6 +101,7 @@ impl Context {
             piped: Arc::default(),
             synced: Arc::default(),
             sync_turns: Arc::default(),
+            pulse,
             alert_turns: Arc::default(),
         })
     }

@@ -4,6 +4,7 @@ mod commands;
 mod console;
 mod context;
 mod delegate;
+mod exposition;
 mod output;
 
 use std::process::ExitCode;

@@ -5,11 +5,13 @@
 #![deny(missing_docs)]
 
 mod backtest;
+mod canary;
 mod control;
 mod decide;
 mod drivers;
 mod error;
 mod hear;
+mod heart;
 mod judge;
 mod ledger;
 mod limit;
@@ -18,6 +20,7 @@ mod notices;
 mod notify;
 mod observe;
 mod pace;
+mod pulse;
 mod rule;
 mod runner;
 mod sender;
@@ -27,12 +30,15 @@ mod tick;
 mod words;
 
 pub use backtest::{Replayed, backtest};
-pub use control::{Control, Incident, IncidentKind, Intent, Look, Silence, TimelineEntry};
+pub use canary::{is_canary_due, send_canary};
+pub use control::{Canary, Control, Figures, Incident, IncidentKind, Intent, Look, Silence, TimelineEntry};
 pub use error::AlertError;
+pub use heart::Heart;
 pub use judge::{Condition, Judgement, Side};
 pub use ledger::LedgerRow;
 pub use limit::{Limit, show};
 pub use notify::{Answer, Class as AnswerClass, Route, Routes};
+pub use pulse::{Beats, Pulse, tell_late};
 pub use rule::{Class, Group, Rule, RuleSet, Severity, Watch, WhenGone, shipped};
 pub use runner::{Runner, TickReport};
 pub use sender::Sender;

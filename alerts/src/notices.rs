@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::{
-    Incident, Route,
+    Incident, Route, canary,
     message::{Action, Message, cut},
 };
 
@@ -51,13 +51,43 @@ pub(crate) fn taken(incident: &Incident, actor: &str, is_taken: bool, at: DateTi
     }
 }
 
+/// What is told to see whether a route works.
+pub(crate) fn canary(dedup_key: &str, company: &str, at: DateTime<Utc>) -> Message {
+    Message {
+        title: format!("Test of this route: nothing to do · Prueba de esta ruta: nada que hacer ({company})"),
+        lines: vec![format!("{}", at.format("%Y-%m-%d %H:%M:%S UTC"))],
+        details: json!({"canary": at}),
+        company: company.to_owned(),
+        ..own(canary::RULE_ID, dedup_key, canary::ACTION, at)
+    }
+}
+
+/// What is told when nobody looks at the rules any more.
+pub(crate) fn late(dedup_key: &str, company: &str, since: DateTime<Utc>, at: DateTime<Utc>) -> Message {
+    Message {
+        severity: "critical",
+        title: format!("Alert rules are not looked at · Las reglas de alerta no se miran ({company})"),
+        lines: vec![
+            format!("{} {}", "since · desde", since.format("%Y-%m-%d %H:%M UTC")),
+            "Nobody would be told of anything else: look at the server's log · Nadie se enteraría de nada más: mire el registro del servidor".to_owned(),
+        ],
+        details: json!({"since": since}),
+        company: company.to_owned(),
+        ..own("evaluation_late", dedup_key, Action::Trigger, at)
+    }
+}
+
 /// In both languages, because it is told where no rule knows whose.
 fn notice(incident: &Incident, action: Action, at: DateTime<Utc>) -> Message {
+    own(&incident.rule_id, &incident.dedup_key, action, at)
+}
+
+fn own(rule_id: &str, dedup_key: &str, action: Action, at: DateTime<Utc>) -> Message {
     Message {
         action,
         severity: "info",
-        dedup_key: incident.dedup_key.clone(),
-        rule_id: incident.rule_id.clone(),
+        dedup_key: dedup_key.to_owned(),
+        rule_id: rule_id.to_owned(),
         component: "alerts".to_owned(),
         company: "Atalaya".to_owned(),
         title: String::new(),
@@ -65,7 +95,7 @@ fn notice(incident: &Incident, action: Action, at: DateTime<Utc>) -> Message {
         table: None,
         chart: None,
         language: Language::En,
-        footer: incident.rule_id.clone(),
+        footer: rule_id.to_owned(),
         details: serde_json::Value::Null,
         runbook_url: String::new(),
         is_well: false,

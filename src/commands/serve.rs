@@ -1,15 +1,16 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use atalaya_alerts::Control;
 use atalaya_ingest::{Connection, Receivers, SOURCES_FILE, Sources, router};
 use atalaya_metrics::Evaluator;
-use atalaya_server::Server;
+use atalaya_server::{Exposition, Server};
 use atalaya_sql::verify;
 use atalaya_store::{Compaction, Home, Intake, Snapshot};
 use clap::Args;
 use tokio::{net::TcpListener, signal::unix::SignalKind, sync::watch, task::JoinSet};
 
 use super::alerts;
-use crate::{console::Console, context::Context, delegate};
+use crate::{console::Console, context::Context, delegate, exposition::exposition};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -49,7 +50,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     let receiving = take_events(&arguments, &mut context, &home, &mut background).await?;
     let evaluator = Arc::new(context.evaluator()?);
     let (changed, commits) = watch::channel(0_u64);
-    let server = Server::bind(arguments.listen, Arc::clone(&evaluator), commits.clone()).await?;
+    let figures = figures_of(&context, &home).await?;
+    let server = Server::bind(arguments.listen, Arc::clone(&evaluator), commits.clone(), figures).await?;
     delegate::listen(&home, context.clone())?;
     let seen = watch_commits(Arc::clone(&evaluator), changed, &mut background);
     if arguments.with_alerts {
@@ -85,6 +87,22 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     // A file that nobody listens on would only make the next command wait for a refusal.
     let _ = std::fs::remove_file(socket);
     Ok(0)
+}
+
+/// What `/metrics` tells: of the process, and of its alerts where it watches the rules.
+async fn figures_of(context: &Context, home: &Home) -> anyhow::Result<Exposition> {
+    let control = match context.watching {
+        true => Some(Control::open(&home.control_database()).await?),
+        false => None,
+    };
+    let context = context.clone();
+    Ok(Arc::new(move || {
+        let (context, control) = (context.clone(), control.clone());
+        Box::pin(async move {
+            let text = exposition(&context, control.as_ref()).await;
+            text.map_err(|error| error.to_string())
+        })
+    }))
 }
 
 /// Opens the log where events are to be taken, or where an earlier process left some, and binds the address for them.

@@ -33,6 +33,7 @@ mod owner;
 mod policies;
 mod postgres;
 mod power_loss;
+mod pulse;
 mod random_companies;
 mod receivers;
 mod recognition;

@@ -27,7 +27,7 @@ key_file = "machines.key"
 "#;
 const KEY: &str = "machines-key-123";
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -38,7 +38,7 @@ fn home() -> Home {
     home
 }
 
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -47,7 +47,7 @@ impl Drop for Running {
     }
 }
 
-fn start(command: &mut Command) -> Running {
+pub(crate) fn running(command: &mut Command) -> Running {
     Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
 }
 
@@ -96,7 +96,7 @@ async fn prometheus_delivers_what_it_measures_once_though_we_are_killed() {
     let mut serving = listening(&home, SOURCES);
     let address = serving.events.clone();
     let (exporter_port, port) = (free_port(), free_port());
-    let _exporter = start(
+    let _exporter = running(
         Command::new(programs.join("prometheus-node-exporter"))
             .arg(format!("--web.listen-address=127.0.0.1:{exporter_port}")),
     );
@@ -110,7 +110,7 @@ async fn prometheus_delivers_what_it_measures_once_though_we_are_killed() {
     );
     let file = home.file("prometheus.yml", configuration);
     let data = tempfile::tempdir().unwrap();
-    let _prometheus = start(
+    let _prometheus = running(
         Command::new(programs.join("prometheus"))
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", data.path().display()))
@@ -200,7 +200,7 @@ async fn a_busy_machine_pages_after_five_minutes_and_is_well_again_when_it_rests
     ];
     let serving = listening_with_alerts(&home, SOURCES, &variables);
     let (exporter_port, port) = (free_port(), free_port());
-    let _exporter = start(
+    let _exporter = running(
         Command::new(programs.join("prometheus-node-exporter"))
             .arg(format!("--web.listen-address=127.0.0.1:{exporter_port}")),
     );
@@ -214,7 +214,7 @@ async fn a_busy_machine_pages_after_five_minutes_and_is_well_again_when_it_rests
     );
     let file = home.file("prometheus.yml", configuration);
     let data = tempfile::tempdir().unwrap();
-    let _prometheus = start(
+    let _prometheus = running(
         Command::new(programs.join("prometheus"))
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", data.path().display()))
@@ -222,7 +222,7 @@ async fn a_busy_machine_pages_after_five_minutes_and_is_well_again_when_it_rests
     );
     let processors = std::thread::available_parallelism().unwrap().get();
     let loops: Vec<Running> = (0..processors)
-        .map(|_| start(Command::new("sh").args(["-c", "ulimit -t 600; while :; do :; done"])))
+        .map(|_| running(Command::new("sh").args(["-c", "ulimit -t 600; while :; do :; done"])))
         .collect();
     let mut ticker = tokio::time::interval(Duration::from_secs(1));
     let mut wait_for = async |wanted: &str, most_secs: u64| {

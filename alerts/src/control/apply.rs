@@ -111,6 +111,14 @@ impl Control {
         Ok(true)
     }
 
+    /// Tells one thing more of an incident.
+    pub(crate) async fn tell(&self, id: i64, told: &Told, now: DateTime<Utc>) -> Result<(), AlertError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        add_told(&mut transaction, id, told, now).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Things of open incidents of which people will hear when their silence ends.
     pub(crate) async fn owed(&self) -> Result<BTreeMap<i64, BTreeSet<String>>, AlertError> {
         let rows = sqlx::query(
@@ -300,7 +308,8 @@ pub(super) async fn add_intents(
         .await?;
     for (route, body) in bodies {
         sqlx::query(
-            "INSERT INTO intents (incident_id, step, action, route, body, state, not_before_ms) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6)",
+            "INSERT INTO intents (incident_id, step, action, route, body, state, not_before_ms, decided_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?6)",
         )
         .bind(incident_id)
         .bind(step)

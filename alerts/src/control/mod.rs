@@ -1,6 +1,7 @@
 //! The control database: where everything stands, incidents, silences, intents and the delivery ledger.
 
 mod apply;
+mod figures;
 mod incident;
 mod intent;
 mod silence;
@@ -17,6 +18,7 @@ use sqlx::{
 use crate::AlertError;
 
 pub(crate) use apply::{Decision, Opening, Told, Update};
+pub use figures::{Canary, Figures};
 pub use incident::{Incident, IncidentKind, TimelineEntry};
 pub use intent::Intent;
 pub(crate) use intent::{NOTICE, Outcome};
@@ -167,7 +169,7 @@ mod tests {
         shape.replace_range(owed..end, "");
         for (new, old) in [
             ("told_at_ms INTEGER,", told_at),
-            (" sent_as TEXT,", ""),
+            (" sent_as TEXT, decided_at_ms INTEGER,", ""),
             (", origin TEXT UNIQUE", ""),
         ] {
             assert!(shape.contains(new), "{new}");

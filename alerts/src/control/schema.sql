@@ -21,7 +21,7 @@ CREATE TABLE silences (
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY AUTOINCREMENT, incident_id INTEGER NOT NULL REFERENCES incidents(id), step INTEGER NOT NULL,
     action TEXT NOT NULL, route TEXT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
-    attempts INTEGER NOT NULL DEFAULT 0, not_before_ms INTEGER NOT NULL, sent_as TEXT, UNIQUE (incident_id, step, route)
+    attempts INTEGER NOT NULL DEFAULT 0, not_before_ms INTEGER NOT NULL, sent_as TEXT, decided_at_ms INTEGER, UNIQUE (incident_id, step, route)
 ) STRICT;
 CREATE INDEX pending_intents ON intents (id) WHERE state = 'pending';
 CREATE TABLE ledger (

@@ -150,6 +150,12 @@ impl Routes {
         })
     }
 
+    /// Routes that have an address.
+    pub fn addressed(&self) -> Vec<Route> {
+        let has_address = |route: &Route| self.address(*route).is_some();
+        Route::ALL.into_iter().filter(has_address).collect()
+    }
+
     /// The address of a route and the secret to add to the body when it is sent; secrets are never stored.
     pub(crate) fn address(&self, route: Route) -> Option<Address<'_>> {
         match route {

@@ -7,7 +7,7 @@ use atalaya_store::Snapshot;
 use axum::{
     Json,
     extract::{Query, State},
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Days, Months, NaiveDate, Utc};
@@ -78,6 +78,15 @@ pub(crate) async fn health(State(shared): State<Arc<Shared>>) -> Result<Json<Hea
         status: "ok",
         snapshot: snapshot.id(&[]),
     }))
+}
+
+/// Numbers about the server itself, for Prometheus.
+pub(crate) async fn expose(State(shared): State<Arc<Shared>>) -> Response {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match (shared.exposition)().await {
+        Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
+    }
 }
 
 /// The home as the board shows it.

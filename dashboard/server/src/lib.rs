@@ -10,6 +10,7 @@ mod openapi;
 use std::{net::SocketAddr, sync::Arc};
 
 use atalaya_metrics::Evaluator;
+use atalaya_model::BoxFuture;
 use axum::{Router, middleware, routing::get};
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::watch};
@@ -37,11 +38,15 @@ pub enum ServerError {
     Serve(std::io::Error),
 }
 
+/// What `/metrics` tells Prometheus, as OpenMetrics text.
+pub type Exposition = Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
+
 /// What all requests share.
 pub(crate) struct Shared {
     pub(crate) evaluator: Arc<Evaluator>,
     pub(crate) commits: watch::Receiver<u64>,
     pub(crate) cache: tokio::sync::Mutex<api::Cache>,
+    pub(crate) exposition: Exposition,
 }
 
 /// A server that listens.
@@ -57,6 +62,7 @@ impl Server {
         address: SocketAddr,
         evaluator: Arc<Evaluator>,
         commits: watch::Receiver<u64>,
+        exposition: Exposition,
     ) -> Result<Self, ServerError> {
         if !address.ip().is_loopback() {
             return Err(ServerError::NotLoopback(address));
@@ -68,9 +74,11 @@ impl Server {
             evaluator,
             commits,
             cache: tokio::sync::Mutex::new(api::Cache::default()),
+            exposition,
         });
         let router = Router::new()
             .route("/healthz", get(api::health))
+            .route("/metrics", get(api::expose))
             .route("/api/v1/home", get(api::home))
             .route("/api/v1/metrics", get(api::metrics))
             .route("/api/v1/series", get(api::series))

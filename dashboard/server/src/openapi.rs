@@ -19,6 +19,9 @@ pub fn document() -> Value {
         "paths": {
             "/healthz": {"get": {"summary": "Whether figures can be read, and from which snapshot.",
                 "responses": {"200": ok("It can.", json!({"type": "object"})), "503": problem}}},
+            "/metrics": {"get": {"summary": "Numbers about the server itself, for Prometheus.",
+                "responses": {"200": {"description": "OpenMetrics text.", "content": {"application/openmetrics-text": {}}}, "503": {
+                    "description": "They cannot be read now."}}}},
             "/api/v1/home": {"get": {"summary": "The company's settings and its today.",
                 "responses": {"200": ok("Settings.", json!({"type": "object"}))}}},
             "/api/v1/metrics": {"get": {"summary": "All metrics, by id.",

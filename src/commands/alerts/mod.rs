@@ -31,6 +31,12 @@ enum Action {
         #[arg(long)]
         once: bool,
     },
+    /// Sends a harmless message over every route that has an address and says how long it took: before a night depends on it.
+    Test {
+        /// How the list is printed.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Where every rule stands, and which incidents there were.
     Status {
         /// How the list is printed.
@@ -189,6 +195,22 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
                 () = watcher.run(commits) => {}
                 _ = tokio::signal::ctrl_c() => {}
             }
+        }
+        Action::Test { format } => {
+            let watcher = Watcher::start(context).await?;
+            let mut table = Table::new(&["route", "state", "milliseconds", "why"], &[false, false, true, false]);
+            let mut is_well = true;
+            for (route, canary) in watcher.test_routes().await? {
+                is_well &= canary.state == "delivered";
+                table.rows.push(vec![
+                    Some(route.to_owned()),
+                    Some(canary.state),
+                    canary.latency_ms.map(|millis| millis.to_string()),
+                    Some(canary.reason),
+                ]);
+            }
+            table.print(format, console)?;
+            return Ok(u8::from(!is_well));
         }
         Action::Status { format } => {
             let control = Control::open(&home.control_database()).await?;

@@ -1,7 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
-use atalaya_alerts::{Control, Routes, Runner, Sender};
-use atalaya_model::{Clock, Language};
+use atalaya_alerts::{
+    Canary, Control, Heart, Pulse, Route, Routes, Runner, Sender, is_canary_due, send_canary, tell_late,
+};
+use atalaya_model::{Clock, Language, calendar};
+use chrono::NaiveTime;
+use chrono_tz::Tz;
 use tokio::sync::{Notify, watch};
 
 use super::rules_of;
@@ -11,18 +15,34 @@ use crate::context::{AlertTurns, Context};
 pub(crate) struct Watcher {
     runner: Arc<Runner>,
     sender: Sender,
+    control: Control,
+    company: String,
+    zone: Tz,
+    /// Routes that have an address.
+    addressed: Vec<Route>,
+    heart: Option<Heart>,
+    /// When each day the routes are tested.
+    canary_at: Option<NaiveTime>,
     clock: Arc<dyn Clock>,
     turns: Arc<AlertTurns>,
+    pulse: Arc<Pulse>,
 }
 
 /// The least time between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Between two signs of life.
+const BEAT: Duration = Duration::from_secs(20);
 
 impl Watcher {
     pub(crate) async fn start(context: &Context) -> anyhow::Result<Self> {
         let home = context.home()?;
         let control = Control::open(&home.control_database()).await?;
-        let routes = Routes::from_variables(|name| std::env::var(name).ok())?;
+        let variable = |name: &str| std::env::var(name).ok();
+        let routes = Routes::from_variables(variable)?;
+        let canary_at = variable("ATALAYA_CANARY_AT").map(|text| {
+            NaiveTime::parse_from_str(&text, "%H:%M")
+                .map_err(|_| anyhow::anyhow!("ATALAYA_CANARY_AT: {text:?} is no time of the day (09:00)"))
+        });
         let language = match std::env::var("ATALAYA_ALERT_LANGUAGE").as_deref() {
             Ok("es") => Language::Es,
             Ok("en") | Err(_) => Language::En,
@@ -37,12 +57,20 @@ impl Watcher {
             language,
             rules_of(&home)?,
         );
-        let sender = Sender::new(control, routes, Arc::clone(&clock))?;
+        let addressed = routes.addressed();
+        let sender = Sender::new(control.clone(), routes, Arc::clone(&clock))?;
         Ok(Self {
             runner: Arc::new(runner),
             sender,
+            control,
+            company: home.settings().company.clone(),
+            zone: calendar::parse_zone(&home.settings().time_zone)?,
+            addressed,
+            heart: Heart::from_variables(variable)?,
+            canary_at: canary_at.transpose()?,
             clock,
             turns: Arc::clone(&context.alert_turns),
+            pulse: Arc::clone(&context.pulse),
         })
     }
 
@@ -56,12 +84,29 @@ impl Watcher {
         Ok(report.lines)
     }
 
+    /// Sends a message over each route that has an address, now, and says what became of it.
+    pub(super) async fn test_routes(&self) -> anyhow::Result<Vec<(&'static str, Canary)>> {
+        anyhow::ensure!(
+            !self.addressed.is_empty(),
+            "no route has an address: see docs/alerts.md"
+        );
+        send_canary(&self.control, &self.addressed, &self.company, self.clock.now()).await?;
+        {
+            let _turn = self.turns.sending.lock().await;
+            self.sender.deliver_due().await?;
+        }
+        let mut canaries = self.control.canaries().await?;
+        let of = |route: &Route| canaries.remove(route.name()).map(|canary| (route.name(), canary));
+        Ok(self.addressed.iter().filter_map(of).collect())
+    }
+
     /// Runs until `commits` ends. Deciding and sending do not wait for each other: a vendor that hangs delays no decision.
     pub(crate) async fn run(self, commits: watch::Receiver<u64>) {
         let decided = Notify::new();
         tokio::select! {
             () = self.decide(commits, &decided) => {}
             () = self.send(&decided) => {}
+            () = self.beat(&decided) => {}
         }
     }
 
@@ -78,7 +123,11 @@ impl Watcher {
                 let _turn = self.turns.deciding.lock().await;
                 // In a task of its own: whatever goes wrong in one look, there is a next one.
                 let runner = Arc::clone(&self.runner);
-                match tokio::spawn(async move { runner.tick().await }).await {
+                let began = tokio::time::Instant::now();
+                let looked = tokio::spawn(async move { runner.tick().await }).await;
+                let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                self.pulse.looked(matches!(looked, Ok(Ok(_))), millis, self.clock.now());
+                match looked {
                     Ok(Ok(report)) => report.lines.iter().for_each(|line| tracing::debug!("{line}")),
                     Ok(Err(error)) => tracing::error!("rules could not be evaluated: {error}"),
                     Err(error) => tracing::error!("a look at the rules broke off: {error}"),
@@ -112,5 +161,45 @@ impl Watcher {
             };
             let _ = tokio::time::timeout(wait.min(Duration::from_secs(60)), decided.notified()).await;
         }
+    }
+
+    /// Tells those outside that alerts would reach people, as long as that is so; tells people when nobody looks at the rules; and
+    /// tests the routes once a day. Beside the two others: it must notice when one of them hangs.
+    async fn beat(&self, decided: &Notify) {
+        let mut ticker = tokio::time::interval(BEAT);
+        ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticker.tick().await;
+            match self.worry(decided).await {
+                Ok(None) => {
+                    if let Some(Err(reason)) = self.sign().await {
+                        tracing::warn!("nobody took the sign of life: {reason}");
+                    }
+                }
+                Ok(Some(worry)) => tracing::error!("no sign of life is given: {worry}"),
+                Err(error) => tracing::error!("no sign of life is given: {error:#}"),
+            }
+        }
+    }
+
+    async fn sign(&self) -> Option<Result<(), String>> {
+        // Before the first look nobody knows whether it will come to an end.
+        let heart = self.heart.as_ref().filter(|_| self.pulse.beats().looked_at.is_some())?;
+        Some(heart.beat().await)
+    }
+
+    async fn worry(&self, decided: &Notify) -> anyhow::Result<Option<String>> {
+        let now = self.clock.now();
+        let beats = self.pulse.beats();
+        tell_late(&self.control, &self.company, &beats, now).await?;
+        let figures = self.control.figures().await?;
+        if let Some(at) = self.canary_at {
+            let last_at = figures.canaries.values().map(|canary| canary.sent_at).max();
+            if is_canary_due(at, self.zone, last_at, now) && !self.addressed.is_empty() {
+                send_canary(&self.control, &self.addressed, &self.company, now).await?;
+            }
+        }
+        decided.notify_one();
+        Ok(beats.worry(&figures, &self.addressed, now))
     }
 }

@@ -1,0 +1,86 @@
+//! A message that only shows that a route works, before somebody's night depends on it.
+
+use chrono::{DateTime, NaiveTime, Utc};
+use chrono_tz::Tz;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    AlertError, Control, IncidentKind, Route,
+    control::{Decision, Opening},
+    message::Action,
+    notices,
+};
+
+/// The name it has where rules have theirs.
+pub(crate) const RULE_ID: &str = "canary";
+/// Nobody can take it, and a letter about it begins no thread.
+pub(crate) const ACTION: Action = Action::Update;
+
+/// Decides on a message over each of the routes. On PagerDuty it is over at once.
+pub async fn send_canary(
+    control: &Control,
+    routes: &[Route],
+    company: &str,
+    now: DateTime<Utc>,
+) -> Result<(), AlertError> {
+    let mut hash = Sha256::new();
+    for part in [
+        company.as_bytes(),
+        RULE_ID.as_bytes(),
+        &now.timestamp_micros().to_le_bytes(),
+    ] {
+        hash.update(part);
+    }
+    let dedup_key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let message = notices::canary(&dedup_key, company, now);
+    let opening = Opening {
+        kind: IncidentKind::Breach,
+        group_key: dedup_key.clone(),
+        severity: message.severity,
+        dedup_key,
+        title: message.title.clone(),
+        told: routes.iter().map(|route| (*route, message.clone())).collect(),
+        suppressed_by: None,
+        is_over: true,
+    };
+    let decision = Decision {
+        rule_id: RULE_ID.to_owned(),
+        verdict: "sent".to_owned(),
+        openings: vec![opening],
+        ..Decision::default()
+    };
+    let opened = control.apply(&decision, now).await?;
+    let pages = routes.contains(&Route::Pagerduty);
+    if let (Some(id), true) = (opened.first(), pages) {
+        let mut over = message;
+        over.action = Action::Resolve;
+        control.tell(*id, &[(Route::Pagerduty, over)].to_vec(), now).await?;
+    }
+    Ok(())
+}
+
+/// Whether today's canary is due: at a time of the day, in the company's zone, where there was none since.
+pub fn is_canary_due(at: NaiveTime, zone: Tz, last_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+    let local = now.with_timezone(&zone);
+    let is_time = local.time() >= at;
+    is_time && last_at.is_none_or(|last| last.with_timezone(&zone).date_naive() < local.date_naive())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canary_is_due_once_a_day_of_the_company() {
+        let zone = chrono_tz::Europe::Madrid;
+        let nine = NaiveTime::from_hms_opt(9, 0, 0).unwrap();
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        assert!(!is_canary_due(nine, zone, None, at("2026-03-28T07:59:59Z")));
+        assert!(is_canary_due(nine, zone, None, at("2026-03-28T08:00:00Z")));
+        let sent = Some(at("2026-03-28T08:00:00Z"));
+        assert!(!is_canary_due(nine, zone, sent, at("2026-03-28T22:59:59Z")));
+        // Summer time begins in the night: nine is an hour earlier.
+        assert!(!is_canary_due(nine, zone, sent, at("2026-03-29T06:59:59Z")));
+        assert!(is_canary_due(nine, zone, sent, at("2026-03-29T07:00:00Z")));
+    }
+}
