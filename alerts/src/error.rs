@@ -20,6 +20,14 @@ pub enum AlertError {
         /// What is wrong.
         reason: String,
     },
+    /// The file of who is on call is wrong; its author must mend it.
+    #[error("{file}: {reason}")]
+    Oncall {
+        /// The file.
+        file: String,
+        /// What is wrong, and of whom.
+        reason: String,
+    },
     /// A route's address or key is wrong; the operator must mend it.
     #[error("{variable}: {reason}")]
     Route {

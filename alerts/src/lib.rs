@@ -10,6 +10,7 @@ mod control;
 mod decide;
 mod drivers;
 mod error;
+mod escalate;
 mod hear;
 mod heart;
 mod judge;
@@ -19,6 +20,7 @@ mod message;
 mod notices;
 mod notify;
 mod observe;
+mod oncall;
 mod pace;
 mod pulse;
 mod rule;
@@ -38,6 +40,9 @@ pub use judge::{Condition, Judgement, Side};
 pub use ledger::LedgerRow;
 pub use limit::{Limit, show};
 pub use notify::{Answer, Class as AnswerClass, Route, Routes};
+pub use oncall::{
+    Burden, Gap, Level, ONCALL_FILE, Oncall, Override, Person, Policy, Rotation, Shift, Simulation, Window,
+};
 pub use pulse::{Beats, Pulse, tell_late};
 pub use rule::{Class, Group, Rule, RuleSet, Severity, Watch, WhenGone, shipped};
 pub use runner::{Runner, TickReport};

@@ -50,6 +50,10 @@ pub(crate) struct Message {
     pub(crate) footer: String,
     pub(crate) details: Value,
     pub(crate) runbook_url: String,
+    /// Slack's ids of those who are mentioned.
+    pub(crate) mentions: Vec<String>,
+    /// Addresses of those who get a letter beside the usual readers.
+    pub(crate) also_to: Vec<String>,
     /// Whether an end is good news.
     pub(crate) is_well: bool,
     pub(crate) at: DateTime<Utc>,

@@ -77,6 +77,17 @@ pub(crate) fn late(dedup_key: &str, company: &str, since: DateTime<Utc>, at: Dat
     }
 }
 
+/// What those are told who come after the ones that did not answer.
+pub(crate) fn escalated(incident: &Incident, names: &str, severity: &'static str, at: DateTime<Utc>) -> Message {
+    Message {
+        severity,
+        title: format!("Nobody has taken this · Nadie se encarga: {}", incident.title),
+        lines: vec![format!("Escalated to · Se escala a: {names}")],
+        details: json!({"incident": incident.id, "to": names}),
+        ..notice(incident, Action::Update, at)
+    }
+}
+
 /// In both languages, because it is told where no rule knows whose.
 fn notice(incident: &Incident, action: Action, at: DateTime<Utc>) -> Message {
     own(&incident.rule_id, &incident.dedup_key, action, at)
@@ -98,6 +109,8 @@ fn own(rule_id: &str, dedup_key: &str, action: Action, at: DateTime<Utc>) -> Mes
         footer: rule_id.to_owned(),
         details: serde_json::Value::Null,
         runbook_url: String::new(),
+        mentions: Vec::new(),
+        also_to: Vec::new(),
         is_well: false,
         at,
     }

@@ -7,7 +7,7 @@ use atalaya_model::{Clock, HomeSettings, Language, MetricReader, ProofState, Rea
 use chrono::{DateTime, Utc};
 
 use crate::{
-    AlertError, Control, Incident, IncidentKind, Route, Rule, RuleSet,
+    AlertError, Control, Incident, IncidentKind, Oncall, Route, Rule, RuleSet,
     control::Kept,
     decide::{Case, decide},
     drivers::{Driver, drivers},
@@ -32,6 +32,8 @@ pub struct Runner {
     pub(crate) settings: HomeSettings,
     pub(crate) language: Language,
     pub(crate) rules: RuleSet,
+    /// Who is told by name, where the home says so.
+    pub(crate) oncall: Option<Oncall>,
 }
 
 impl Runner {
@@ -51,7 +53,13 @@ impl Runner {
             settings,
             language,
             rules,
+            oncall: None,
         }
+    }
+
+    /// The same, naming those on call and telling others when they do not answer.
+    pub fn with_oncall(self, oncall: Option<Oncall>) -> Self {
+        Self { oncall, ..self }
     }
 
     /// Evaluates every rule once, with one "now". Each rule's state, incidents, intents and ledger rows are one transaction. A
@@ -96,6 +104,7 @@ impl Runner {
             self.retire(&tick, &rule_id, kept).await?;
         }
         self.control.book_looks(&looks, now).await?;
+        self.escalate(&tick).await?;
         match failed {
             Some(error) => Err(error),
             None => Ok(report),

@@ -119,6 +119,8 @@ impl Story<'_> {
             footer: self.footer(language),
             details,
             runbook_url: self.rule.runbook_url.clone(),
+            mentions: Vec::new(),
+            also_to: Vec::new(),
             is_well: matches!(self.ending, Some((Ending::Recovered | Ending::Sees, _))),
             at: self.at,
         }

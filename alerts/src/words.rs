@@ -75,7 +75,10 @@ impl Runner {
         };
         for (kind, group_key, members) in outline.openings {
             let dedup_key = self.dedup_key(&rule.id, kind, &group_key, tick.now);
-            let message = story(kind, Action::Trigger, None, &dedup_key, &members, &parts);
+            let mut message = story(kind, Action::Trigger, None, &dedup_key, &members, &parts);
+            if kind == IncidentKind::Breach {
+                self.name_oncall(&mut message, rule.class, tick.now);
+            }
             let suppressed_by = tick.suppressor(rule, kind, &members);
             decision.openings.push(Opening {
                 kind,
@@ -107,8 +110,9 @@ impl Runner {
             };
             if incident.suppressed_by.is_some() {
                 if tick.suppressor(rule, incident.kind, members).is_none() {
-                    let told = tell(incident.kind, message(Action::Trigger, members));
-                    decision.releases.push((id, told));
+                    let mut message = message(Action::Trigger, members);
+                    self.name_oncall(&mut message, rule.class, tick.now);
+                    decision.releases.push((id, tell(incident.kind, message)));
                 }
             } else {
                 // Those that are new, and those whose silence has ended, come first.

@@ -9,6 +9,7 @@ mod flush;
 mod import;
 mod lifetimes;
 mod metric;
+mod oncall;
 mod policy;
 mod report;
 mod restatements;
@@ -85,6 +86,8 @@ pub(crate) enum Command {
     SingerTarget(singer_target::Arguments),
     /// Watches the rules and delivers alerts.
     Alerts(alerts::Arguments),
+    /// Who is on call, and whether there will be somebody.
+    Oncall(oncall::Arguments),
     /// Fills a home with the demo company, or stages an incident in it.
     Demo(demo::Arguments),
 }
@@ -167,6 +170,7 @@ pub(crate) async fn run(command: Command, context: &Context, console: &dyn Conso
         Command::Sync(arguments) => sync::run(arguments, context, console).await,
         Command::SingerTarget(arguments) => singer_target::run(arguments, context, console).await,
         Command::Alerts(arguments) => alerts::run(arguments, context, console).await,
+        Command::Oncall(arguments) => oncall::run(arguments, context, console).await,
         Command::Demo(arguments) => demo::run(arguments, context, console).await,
     }
 }

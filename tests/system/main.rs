@@ -37,6 +37,7 @@ mod pulse;
 mod random_companies;
 mod receivers;
 mod recognition;
+mod rota;
 mod samples;
 mod signals;
 mod singer;

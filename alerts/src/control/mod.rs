@@ -1,6 +1,7 @@
 //! The control database: where everything stands, incidents, silences, intents and the delivery ledger.
 
 mod apply;
+mod escalation;
 mod figures;
 mod incident;
 mod intent;
@@ -164,9 +165,11 @@ mod tests {
     /// The tables of the second shape; the column was not there in its first hours.
     fn second_shape(told_at: &str) -> String {
         let mut shape = SCHEMA.replace("PRAGMA user_version = 4", "PRAGMA user_version = 2");
-        let owed = shape.find("CREATE TABLE owed").unwrap();
-        let end = owed + shape[owed..].find(';').unwrap() + 1;
-        shape.replace_range(owed..end, "");
+        for table in ["CREATE TABLE owed", "CREATE TABLE escalations"] {
+            let start = shape.find(table).unwrap();
+            let end = start + shape[start..].find(';').unwrap() + 1;
+            shape.replace_range(start..end, "");
+        }
         for (new, old) in [
             ("told_at_ms INTEGER,", told_at),
             (" sent_as TEXT, decided_at_ms INTEGER,", ""),
@@ -197,6 +200,7 @@ mod tests {
             let control = Control::open(&path).await.unwrap();
             assert_eq!(control.open_incidents().await.unwrap().len(), 1);
             assert!(control.owed().await.unwrap().is_empty());
+            assert!(control.escalations().await.unwrap().is_empty());
             assert_eq!(control.thread(1).await.unwrap().posted, None);
             assert!(control.silences(instant(0)).await.unwrap().is_empty());
             let told: Option<i64> = sqlx::query_scalar("SELECT told_at_ms FROM incidents")

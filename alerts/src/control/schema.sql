@@ -31,4 +31,6 @@ CREATE TABLE ledger (
 ) STRICT;
 -- Things of an incident that joined it under a silence: they are told when that ends.
 CREATE TABLE owed (incident_id INTEGER NOT NULL REFERENCES incidents(id), entity TEXT NOT NULL, PRIMARY KEY (incident_id, entity)) STRICT;
+-- Levels of an escalation policy that were told after the first.
+CREATE TABLE escalations (incident_id INTEGER NOT NULL REFERENCES incidents(id), level INTEGER NOT NULL, PRIMARY KEY (incident_id, level)) STRICT;
 PRAGMA user_version = 4;

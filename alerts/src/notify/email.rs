@@ -91,9 +91,24 @@ impl Mailbox {
 
     fn letter(&self, body: &Value, now: DateTime<Utc>) -> Result<lettre::Message, String> {
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let mut to = self.to.clone();
+        for address in body["also_to"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
+            let mailbox: lettre::message::Mailbox = address
+                .parse()
+                .map_err(|error| format!("{address:?} is no address: {error}"))?;
+            // Who reads everything anyhow gets one letter.
+            if to.iter().all(|known| known.email != mailbox.email) {
+                to.push(mailbox);
+            }
+        }
         let mut builder = lettre::Message::builder()
             .from(self.from.clone())
-            .mailbox(header::To::from(self.to.clone()))
+            .mailbox(header::To::from(to))
             .subject(text("subject"))
             .date(std::time::SystemTime::from(now))
             // The same notification sent twice is one letter to most mailboxes.
@@ -146,6 +161,7 @@ pub(super) fn body(message: &Message) -> Value {
         "subject": message.title.chars().take(SUBJECT_CHARS).collect::<String>(),
         "message_id": message_id,
         "thread": thread,
+        "also_to": message.also_to,
         "text": text,
         "html": format!(
             "<!doctype html><html><body style=\"font-family:sans-serif;max-width:42em\"><h2>{}</h2>{html}<p style=\"color:#666\">{}</p></body></html>",

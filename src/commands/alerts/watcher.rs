@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use atalaya_alerts::{
-    Canary, Control, Heart, Pulse, Route, Routes, Runner, Sender, is_canary_due, send_canary, tell_late,
+    Canary, Control, Heart, Oncall, Pulse, Route, Routes, Runner, Sender, is_canary_due, send_canary, tell_late,
 };
 use atalaya_model::{Clock, Language, calendar};
 use chrono::NaiveTime;
@@ -57,6 +57,8 @@ impl Watcher {
             language,
             rules_of(&home)?,
         );
+        let zone = calendar::parse_zone(&home.settings().time_zone)?;
+        let runner = runner.with_oncall(Oncall::of_home(home.dir(), zone)?);
         let addressed = routes.addressed();
         let sender = Sender::new(control.clone(), routes, Arc::clone(&clock))?;
         Ok(Self {
@@ -64,7 +66,7 @@ impl Watcher {
             sender,
             control,
             company: home.settings().company.clone(),
-            zone: calendar::parse_zone(&home.settings().time_zone)?,
+            zone,
             addressed,
             heart: Heart::from_variables(variable)?,
             canary_at: canary_at.transpose()?,

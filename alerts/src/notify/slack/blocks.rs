@@ -53,6 +53,7 @@ pub(crate) fn body(message: &Message) -> Value {
         _ => blocks.extend(message.chart.as_ref().map(chart)),
     }
     blocks.extend(footer);
+    blocks.extend(mentions(&message.mentions));
     let text = format!("{title}\n{}", message.all_lines().join("\n"));
     // Phones and screen readers show the text; it is complete by itself.
     let mut body = json!({"text": escape(&text), "blocks": blocks});
@@ -73,6 +74,13 @@ pub(super) fn section(text: &str) -> Value {
 
 pub(super) fn context(text: &str) -> Value {
     json!({"type": "context", "elements": [{"type": "plain_text", "text": cut(text, SECTION_CHARS)}]})
+}
+
+/// Ids come from the home's own file, checked: no customer's text is ever read as a mention.
+fn mentions(ids: &[String]) -> Option<Value> {
+    let text = ids.iter().map(|id| format!("<@{id}>")).collect::<Vec<_>>().join(" ");
+    let element = json!({"type": "mrkdwn", "text": text});
+    (!ids.is_empty()).then(|| json!({"type": "context", "elements": [element]}))
 }
 
 fn chars(table: &Table) -> usize {
