@@ -1,6 +1,6 @@
 use std::sync::atomic::AtomicU64;
 
-use atalaya_alerts::Control;
+use atalaya_alerts::{Control, Routes};
 use chrono::{DateTime, Utc};
 use prometheus_client::{
     encoding::text::encode,
@@ -39,6 +39,13 @@ async fn alerts(context: &Context, control: &Control, registry: &mut Registry) -
         let help = "When all rules were looked at last, without a failure";
         gauge(registry, "alerts_last_look_timestamp_seconds", help, seconds(at));
     }
+    let help = "When the process began to watch";
+    gauge(
+        registry,
+        "alerts_started_timestamp_seconds",
+        help,
+        seconds(beats.started_at),
+    );
     let took = as_float(beats.look_millis) / 1e3;
     gauge(
         registry,
@@ -68,9 +75,11 @@ async fn alerts(context: &Context, control: &Control, registry: &mut Registry) -
     let waiting = gauges(
         registry,
         "alerts_oldest_waiting_seconds",
-        "How long the oldest notification of a route has been waiting",
+        "How long the oldest notification of a route that has an address has been waiting",
     );
-    for (route, since) in &figures.waiting_since {
+    let addressed = Routes::from_variables(|name| std::env::var(name).ok())?.addressed();
+    let has_address = |name: &str| addressed.iter().any(|route| route.name() == name);
+    for (route, since) in figures.waiting_since.iter().filter(|(route, _)| has_address(route)) {
         set(&waiting, &[("route", route)], seconds(now) - seconds(*since));
     }
     let sent = gauges(

@@ -33,6 +33,9 @@ pub async fn send_canary(
     }
     let dedup_key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let message = notices::canary(&dedup_key, company, now);
+    let mut over = message.clone();
+    over.action = Action::Resolve;
+    let pages = routes.iter().filter(|route| **route == Route::Pagerduty);
     let opening = Opening {
         kind: IncidentKind::Breach,
         group_key: dedup_key.clone(),
@@ -40,6 +43,7 @@ pub async fn send_canary(
         dedup_key,
         title: message.title.clone(),
         told: routes.iter().map(|route| (*route, message.clone())).collect(),
+        and_then: pages.map(|route| (*route, over.clone())).collect(),
         suppressed_by: None,
         is_over: true,
     };
@@ -49,21 +53,15 @@ pub async fn send_canary(
         openings: vec![opening],
         ..Decision::default()
     };
-    let opened = control.apply(&decision, now).await?;
-    let pages = routes.contains(&Route::Pagerduty);
-    if let (Some(id), true) = (opened.first(), pages) {
-        let mut over = message;
-        over.action = Action::Resolve;
-        control.tell(*id, &[(Route::Pagerduty, over)].to_vec(), now).await?;
-    }
+    control.apply(&decision, now).await?;
     Ok(())
 }
 
 /// Whether today's canary is due: at a time of the day, in the company's zone, where there was none since.
 pub fn is_canary_due(at: NaiveTime, zone: Tz, last_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
-    let local = now.with_timezone(&zone);
-    let is_time = local.time() >= at;
-    is_time && last_at.is_none_or(|last| last.with_timezone(&zone).date_naive() < local.date_naive())
+    let due = now.with_timezone(&zone).date_naive().and_time(at);
+    let before = |moment: DateTime<Utc>| moment.with_timezone(&zone).naive_local() < due;
+    !before(now) && last_at.is_none_or(before)
 }
 
 #[cfg(test)]
@@ -77,6 +75,13 @@ mod tests {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         assert!(!is_canary_due(nine, zone, None, at("2026-03-28T07:59:59Z")));
         assert!(is_canary_due(nine, zone, None, at("2026-03-28T08:00:00Z")));
+        // One that somebody sent by hand in the night is not the morning's.
+        assert!(is_canary_due(
+            nine,
+            zone,
+            Some(at("2026-03-28T01:00:00Z")),
+            at("2026-03-28T08:00:00Z")
+        ));
         let sent = Some(at("2026-03-28T08:00:00Z"));
         assert!(!is_canary_due(nine, zone, sent, at("2026-03-28T22:59:59Z")));
         // Summer time begins in the night: nine is an hour earlier.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     AlertError, IncidentKind, Person, Route, Runner,
+    control::Escalation,
     message::{Action, Message, cut},
     notices,
     tick::Tick,
@@ -25,16 +26,19 @@ impl Runner {
         message.address(&people);
     }
 
-    /// Tells those behind the first of incidents that nobody took in time.
+    /// Tells those behind the first of incidents that nobody took in time. A level at which nobody is on call waits until somebody
+    /// is.
     pub(crate) async fn escalate(&self, tick: &Tick<'_>) -> Result<(), AlertError> {
         let Some(oncall) = &self.oncall else {
             return Ok(());
         };
-        let told = self.control.escalations().await?;
+        let known = self.control.escalations().await?;
+        let mut due = Vec::new();
         for incident in self.control.open_incidents().await? {
             let waits = incident.kind == IncidentKind::Breach
                 && incident.acknowledged_at.is_none()
-                && incident.suppressed_by.is_none();
+                && incident.suppressed_by.is_none()
+                && !tick.is_silenced(&incident);
             let (Some(told_at), Some(rule)) = (incident.told_at.filter(|_| waits), self.rules.get(&incident.rule_id))
             else {
                 continue;
@@ -44,22 +48,29 @@ impl Runner {
             };
             for (number, level) in (1_i64..).zip(policy.levels.iter().skip(1)) {
                 let is_due = (tick.now - told_at).num_seconds() >= level.after_secs;
-                if !is_due || told.contains(&(incident.id, number)) {
+                let people = oncall.on_level(level, tick.now);
+                if !is_due || people.is_empty() || known.contains(&(incident.id, number)) {
                     continue;
                 }
-                let people = oncall.on_level(level, tick.now);
-                let words = names(&people, "nobody");
+                let words = names(&people, "");
                 let mut message = notices::escalated(&incident, &words, rule.severity.name(), tick.now);
                 message.address(&people);
-                // PagerDuty has an order of its own.
-                let routes = rule.routes.iter().filter(|route| **route != Route::Pagerduty);
-                let told = routes.map(|route| (*route, message.clone())).collect();
-                self.control
-                    .escalate((incident.id, number), &words, &told, tick.now)
-                    .await?;
+                // PagerDuty has an order of its own; people are reached where they can be, whatever the rule says.
+                let reaches = |route: &Route| match route {
+                    Route::Pagerduty => false,
+                    Route::Slack => rule.routes.contains(route) || !message.mentions.is_empty(),
+                    Route::Email => rule.routes.contains(route) || !message.also_to.is_empty(),
+                };
+                let routes = Route::ALL.into_iter().filter(reaches);
+                due.push(Escalation {
+                    incident_id: incident.id,
+                    level: number,
+                    told: routes.map(|route| (route, message.clone())).collect(),
+                    words,
+                });
             }
         }
-        Ok(())
+        self.control.escalate(&due, tick.now).await
     }
 }
 

@@ -31,6 +31,17 @@ impl Action {
     }
 }
 
+/// What somebody who reads a first message can do about it with a button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// Nothing: it is over, or only told.
+    None,
+    /// Take it.
+    Take,
+    /// Take it, or hear nothing more of that thing for a while.
+    TakeOrQuiet,
+}
+
 /// A notification before it is written for a route.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
@@ -50,6 +61,8 @@ pub(crate) struct Message {
     pub(crate) footer: String,
     pub(crate) details: Value,
     pub(crate) runbook_url: String,
+    /// What people can answer where they read it.
+    pub(crate) answers: Answers,
     /// Slack's ids of those who are mentioned.
     pub(crate) mentions: Vec<String>,
     /// Addresses of those who get a letter beside the usual readers.

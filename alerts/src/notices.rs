@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     Incident, Route, canary,
-    message::{Action, Message, cut},
+    message::{Action, Answers, Message, cut},
 };
 
 /// What is told when a route will never take a notification. It has a key of its own: it must not end or join the alert.
@@ -72,6 +72,7 @@ pub(crate) fn late(dedup_key: &str, company: &str, since: DateTime<Utc>, at: Dat
             "Nobody would be told of anything else: look at the server's log · Nadie se enteraría de nada más: mire el registro del servidor".to_owned(),
         ],
         details: json!({"since": since}),
+        answers: Answers::Take,
         company: company.to_owned(),
         ..own("evaluation_late", dedup_key, Action::Trigger, at)
     }
@@ -109,6 +110,7 @@ fn own(rule_id: &str, dedup_key: &str, action: Action, at: DateTime<Utc>) -> Mes
         footer: rule_id.to_owned(),
         details: serde_json::Value::Null,
         runbook_url: String::new(),
+        answers: Answers::None,
         mentions: Vec::new(),
         also_to: Vec::new(),
         is_well: false,

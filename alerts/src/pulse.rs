@@ -53,6 +53,12 @@ impl Pulse {
         }
     }
 
+    /// The process begins to watch now: what it did before, and how long its start took, is no lateness.
+    pub fn begin(&self, at: DateTime<Utc>) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.started_at = at;
+    }
+
     /// Notes the end of a look.
     pub fn looked(&self, is_well: bool, millis: u64, at: DateTime<Utc>) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,24 +84,38 @@ impl Beats {
         (now - last >= LATE).then_some(last)
     }
 
-    /// Why whoever watches from outside should be worried; `None` when alerts would reach people now. A route without an address
-    /// is nobody's worry.
+    /// Why whoever watches from outside should be worried; `None` when alerts would reach people now. One route without an
+    /// address is nobody's worry, and neither is one notification that waits while others pass.
     pub fn worry(&self, figures: &Figures, addressed: &[Route], now: DateTime<Utc>) -> Option<String> {
         if let Some(since) = self.late_since(now) {
             return Some(format!("rules were looked at last at {}", since.to_rfc3339()));
         }
-        let waits = |route: &&Route| {
+        if addressed.is_empty() {
+            return Some("no route has an address".to_owned());
+        }
+        let names = addressed.iter().map(|route| route.name());
+        let waits = |name: &str| {
+            let taken = figures.delivered_at.get(name).is_some_and(|at| now - *at < STUCK);
             figures
                 .waiting_since
-                .get(route.name())
+                .get(name)
                 .is_some_and(|since| now - *since >= STUCK)
+                && !taken
         };
-        let stuck = addressed.iter().find(waits)?;
-        Some(format!(
-            "{} takes nothing since {}",
-            stuck.name(),
-            figures.waiting_since[stuck.name()].to_rfc3339()
-        ))
+        for name in names {
+            if waits(name) {
+                let since = figures.waiting_since[name].to_rfc3339();
+                return Some(format!(
+                    "{name} has taken nothing for 15 minutes; the oldest waits since {since}"
+                ));
+            }
+            if figures.refusing.contains(name) {
+                return Some(format!(
+                    "{name} refused the last notification: `alerts test` shows whether it works again"
+                ));
+            }
+        }
+        None
     }
 }
 
@@ -122,11 +142,13 @@ pub async fn tell_late(control: &Control, company: &str, beats: &Beats, now: Dat
                 dedup_key,
                 title: message.title.clone(),
                 told: Route::ALL.into_iter().map(|route| (route, message.clone())).collect(),
+                and_then: Vec::new(),
                 suppressed_by: None,
                 is_over: false,
             });
         }
-        (None, Some(incident)) => {
+        // A process that has just begun has not looked yet.
+        (None, Some(incident)) if beats.looked_at.is_some() => {
             let words = "rules are looked at again · las reglas se miran de nuevo";
             let mut message = notices::ended(incident, words, now);
             message.is_well = true;
@@ -162,6 +184,11 @@ mod tests {
             open.push(control.open_incidents().await.unwrap().len());
         }
         assert_eq!(open, [0, 1, 1, 1]);
+        // One that has just begun knows nothing yet.
+        tell_late(&control, "Company", &Pulse::new(at(30)).beats(), at(31))
+            .await
+            .unwrap();
+        assert_eq!(control.open_incidents().await.unwrap().len(), 1);
         pulse.looked(true, 5, at(31));
         tell_late(&control, "Company", &pulse.beats(), at(31)).await.unwrap();
         let incidents = control.incidents().await.unwrap();
@@ -189,7 +216,20 @@ mod tests {
         assert_eq!(worry(&figures, 21), None);
         figures.waiting_since.insert("slack", at(7));
         assert_eq!(worry(&figures, 21), None);
-        assert!(worry(&figures, 22).unwrap().contains("slack"));
+        assert!(worry(&figures, 22).unwrap().contains("slack has taken nothing"));
+        figures.delivered_at.insert("slack", at(8));
+        assert_eq!(worry(&figures, 22), None, "one waits and others pass");
+        assert!(worry(&figures, 23).is_some());
+        figures.waiting_since.clear();
+        figures.refusing.insert("slack");
+        assert!(worry(&figures, 22).unwrap().contains("refused"));
+        assert!(
+            pulse
+                .beats()
+                .worry(&Figures::default(), &[], at(21))
+                .unwrap()
+                .contains("address")
+        );
         assert!(worry(&Figures::default(), 25).unwrap().contains("looked at"));
     }
 }

@@ -199,7 +199,10 @@ impl Runner {
             let is_waiting = pages
                 && incident.kind == IncidentKind::Breach
                 && incident.rule_id != rule.id
-                && incident.acknowledged_at.is_none();
+                // Of what no rule watches, its own part tells.
+                && self.rules.get(&incident.rule_id).is_some()
+                && incident.acknowledged_at.is_none()
+                && !tick.is_silenced(incident);
             incident
                 .told_at
                 .filter(|_| is_waiting)

@@ -18,6 +18,10 @@ use crate::{
 const BACKOFF_SECS: [u64; 7] = [1, 2, 4, 8, 16, 32, 60];
 /// However long a vendor asks to wait, an alert is tried again within the hour.
 const LONGEST_WAIT_SECS: u64 = 3600;
+/// Seconds between attempts on a route that somebody must mend.
+const BROKEN_WAIT_SECS: i64 = 600;
+/// Attempts before a letter goes to its usual readers alone.
+const LETTER_ATTEMPTS: i64 = 3;
 /// Seconds a vendor has to answer.
 const ANSWER_SECS: u64 = 10;
 /// Of an answer so much is read: Slack's repeats the whole message.
@@ -161,22 +165,45 @@ impl Sender {
             ),
         };
         let is_limit = status == Some(429);
+        let plainer = |reason: &str| notify::plainer(intent.route, &intent.action, &intent.body, reason);
+        // A letter to more than its usual readers: whoever of them is refused for good, or again and again, is left out.
+        let class = match class {
+            Class::Permanent { reason } if intent.route == Route::Email && plainer(&reason).is_some() => {
+                Class::Degrade { reason }
+            }
+            Class::Retry { reason, .. }
+                if intent.route == Route::Email && intent.attempts >= LETTER_ATTEMPTS && plainer(&reason).is_some() =>
+            {
+                Class::Degrade { reason }
+            }
+            class => class,
+        };
+        let mut is_degraded = false;
+        let is_broken = matches!(class, Class::Broken { .. });
         let (state, reason, again) = match class {
             Class::Delivered => ("delivered", String::new(), None),
             Class::Retry { after_secs, reason } => {
                 let failures = usize::try_from(intent.attempts)
                     .unwrap_or(0)
                     .min(BACKOFF_SECS.len() - 1);
-                let wait = after_secs.unwrap_or(BACKOFF_SECS[failures]).min(LONGEST_WAIT_SECS);
+                let wait = after_secs.unwrap_or(BACKOFF_SECS[failures]).clamp(1, LONGEST_WAIT_SECS);
                 let again = now + TimeDelta::seconds(i64::try_from(wait).unwrap_or(60));
                 ("pending", reason, Some(again))
             }
             // The answer in the thread has told it: only the first message looks as if it went on.
-            Class::Permanent { reason } | Class::Degrade { reason } if intent.action == SETTLE => {
+            Class::Permanent { reason } | Class::Degrade { reason } | Class::Broken { reason }
+                if intent.action == SETTLE =>
+            {
                 ("superseded", reason, None)
             }
-            Class::Degrade { reason } if notify::plainer(intent.route, &intent.body, &reason).is_some() => {
+            Class::Degrade { reason } if plainer(&reason).is_some() => {
+                is_degraded = true;
                 ("pending", reason, Some(now))
+            }
+            // It stays until somebody has mended the route; the others hear of it at once.
+            Class::Broken { reason } => {
+                tracing::error!("{} is broken: {reason}", intent.route.name());
+                ("pending", reason, Some(now + TimeDelta::seconds(BROKEN_WAIT_SECS)))
             }
             Class::Permanent { reason } | Class::Degrade { reason } => {
                 tracing::error!(
@@ -188,7 +215,7 @@ impl Sender {
                 ("dead", reason, None)
             }
         };
-        let is_degraded = state == "pending" && again == Some(now);
+        let is_first_break = state == "pending" && !is_degraded && intent.attempts == 0 && is_broken;
         let posted = Some(&text).filter(|_| state == "delivered" && matches!(address, Address::Bot(_)));
         let is_over = state == "delivered" && intent.action == "resolve" && thread.posted.is_some();
         let outcome = Outcome {
@@ -199,14 +226,10 @@ impl Sender {
             status,
             answer: text.get(..text.floor_char_boundary(KEPT_BYTES)).unwrap_or_default(),
             latency_ms,
-            body: if is_degraded {
-                notify::plainer(intent.route, &intent.body, &reason)
-            } else {
-                None
-            },
+            body: if is_degraded { plainer(&reason) } else { None },
             sent_as: posted.and_then(|text| slack::posted(text)),
             next: is_over.then_some(SETTLE),
-            elsewhere: if state == "dead" {
+            elsewhere: if state == "dead" || is_first_break {
                 self.elsewhere(intent, &reason, now).await?
             } else {
                 None

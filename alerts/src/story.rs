@@ -10,7 +10,7 @@ use crate::{
     decide::RULE_ITSELF,
     drivers::Driver,
     limit::{lasting, show, show_beside},
-    message::{Action, Chart, Message, Table, cut},
+    message::{Action, Answers, Chart, Message, Table, cut},
     observe::{ALL, Observed},
     rule::Watch,
 };
@@ -119,6 +119,12 @@ impl Story<'_> {
             footer: self.footer(language),
             details,
             runbook_url: self.rule.runbook_url.clone(),
+            answers: match (self.kind, &self.rule.watch) {
+                _ if self.rule.is_notice => Answers::None,
+                // A silence would hide more than what is spoken of.
+                (IncidentKind::Blind, _) | (_, Watch::Unacknowledged | Watch::RuleFaults) => Answers::Take,
+                _ => Answers::TakeOrQuiet,
+            },
             mentions: Vec::new(),
             also_to: Vec::new(),
             is_well: matches!(self.ending, Some((Ending::Recovered | Ending::Sees, _))),

@@ -22,6 +22,12 @@ pub(crate) struct Tick<'a> {
 }
 
 impl Tick<'_> {
+    /// Whether somebody asked for quiet about an incident that was told before.
+    pub(crate) fn is_silenced(&self, incident: &Incident) -> bool {
+        let covers = |silence: &Silence| silence.covers(&incident.rule_id, &incident.group_key, self.now);
+        self.silences.iter().any(covers)
+    }
+
     /// Why nobody is told of some things: rules that explain each of them, or silences that cover each of them.
     pub(crate) fn suppressor(&self, rule: &Rule, kind: IncidentKind, members: &[String]) -> Option<String> {
         let explained = |entity: &String| match kind {

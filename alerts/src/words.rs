@@ -91,6 +91,7 @@ impl Runner {
                 } else {
                     tell(kind, message)
                 },
+                and_then: Vec::new(),
                 suppressed_by,
                 is_over: rule.is_notice && kind == IncidentKind::Breach,
             });
@@ -111,7 +112,9 @@ impl Runner {
             if incident.suppressed_by.is_some() {
                 if tick.suppressor(rule, incident.kind, members).is_none() {
                     let mut message = message(Action::Trigger, members);
-                    self.name_oncall(&mut message, rule.class, tick.now);
+                    if incident.kind == IncidentKind::Breach {
+                        self.name_oncall(&mut message, rule.class, tick.now);
+                    }
                     decision.releases.push((id, tell(incident.kind, message)));
                 }
             } else {

@@ -1,6 +1,6 @@
 use atalaya_alerts::{ONCALL_FILE, Oncall};
 use atalaya_model::calendar;
-use chrono::{DateTime, Months, Utc};
+use chrono::{DateTime, Datelike, Months, Utc};
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
@@ -53,11 +53,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     let now = context.clock.now();
     match arguments.action {
         Action::Who { at, format } => {
-            who(&oncall, zone, at.unwrap_or(now)).print(format, console)?;
+            who(&oncall, zone, sane(at.unwrap_or(now))?).print(format, console)?;
             Ok(0)
         }
         Action::Simulate { from, months, format } => {
-            let from_at = from.unwrap_or(now);
+            let from_at = sane(from.unwrap_or(now))?;
             let to_at = from_at
                 .checked_add_months(Months::new(months))
                 .filter(|_| (1..=120).contains(&months))
@@ -100,6 +100,15 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     }
 }
 
+/// A moment in whose year turns can be computed.
+fn sane(at: DateTime<Utc>) -> anyhow::Result<DateTime<Utc>> {
+    anyhow::ensure!(
+        (1970..3000).contains(&at.year()),
+        "{at} is no moment of these centuries"
+    );
+    Ok(at)
+}
+
 fn who(oncall: &Oncall, zone: Tz, at: DateTime<Utc>) -> Table {
     let mut table = Table::new(&["of", "on call", "until", "level after"], &[false, false, false, true]);
     for rotation in oncall.rotations.values() {
@@ -107,10 +116,13 @@ fn who(oncall: &Oncall, zone: Tz, at: DateTime<Utc>) -> Table {
         // It ends when the turn does, or the window, or when somebody stands in.
         let ends = shift.as_ref().and_then(|shift| {
             let ahead = rotation.shifts(at, at + chrono::TimeDelta::days(i64::from(rotation.every_days) + 1));
-            ahead
-                .into_iter()
-                .find(|found| found.person == shift.person)
-                .map(|found| found.to_at)
+            let found = ahead.into_iter().find(|found| found.person == shift.person)?;
+            // An override may be longer than what was looked ahead.
+            let instead = rotation
+                .overrides
+                .iter()
+                .find(|one| one.from_at <= at && at < one.to_at);
+            Some(instead.map_or(found.to_at, |one| one.to_at))
         });
         let name = shift.and_then(|shift| Some(oncall.people.get(&shift.person)?.name.clone()));
         table.rows.push(vec![

@@ -30,6 +30,7 @@ mod oncall;
 mod operations;
 mod operator;
 mod owner;
+mod peers;
 mod policies;
 mod postgres;
 mod power_loss;

@@ -190,7 +190,8 @@ async fn a_test_of_the_routes_says_which_of_them_works() {
         "{said}"
     );
     // It is nobody's incident.
-    assert!(!home.run(&["alerts", "status"]).err.contains("canary"));
+    let status = home.ok(&["alerts", "status", "--format", "csv"]);
+    assert_eq!(status.lines().count(), 1, "{status}");
     let alone = home.run(&["alerts", "test"]);
     assert!(
         alone.code == Some(2) && alone.err.contains("no route has an address"),

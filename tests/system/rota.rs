@@ -23,6 +23,7 @@ email = "bo@example.org"
 slack = "U0BO"
 [[person]]
 id = "cy"
+slack = "U0CY"
 
 [[rotation]]
 id = "primary"
@@ -107,6 +108,34 @@ async fn who_is_on_call_is_mentioned_and_those_behind_are_told_when_nobody_answe
     assert_eq!(incident.matches("escalated by atalaya: Bo").count(), 1, "{incident}");
     let bodies: Vec<_> = slack().into_iter().map(|body| ("slack", body)).collect();
     judge(&bodies);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quiet_is_quiet_for_those_behind_too_and_ends() {
+    let (vendor, address) = start(vec![]).await;
+    let home = home(ROTA);
+    once(&home, &address, "2026-03-16T10:00:00Z").await;
+    let silence = [
+        "alerts",
+        "silence",
+        "compliance_issue",
+        "--entity",
+        "import/f1",
+        "--for",
+        "1 h",
+    ];
+    home.ok(&[&silence[..], &["--by", "ana", "--why", "known"]].concat());
+    for minute in ["10", "15", "20", "59"] {
+        once(&home, &address, &format!("2026-03-16T10:{minute}:00Z")).await;
+    }
+    assert_eq!(
+        vendor.received.lock().unwrap().len(),
+        2,
+        "the first word on both routes, and no more"
+    );
+    once(&home, &address, "2026-03-16T11:00:00Z").await;
+    let incident = home.ok(&["alerts", "incident", "1"]);
+    assert_eq!(incident.matches("escalated by atalaya").count(), 2, "{incident}");
 }
 
 #[test]

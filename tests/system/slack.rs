@@ -265,7 +265,11 @@ async fn what_slack_refuses_is_written_more_plainly_or_answered_instead_of_edite
     assert_eq!(methods, ["chat.update", "chat.postMessage"]);
     assert!(asked[4].1["thread_ts"].is_string() && asked[4].1["text"].as_str().unwrap().contains("Lo tiene bo"));
 
-    // A channel that is gone is told on another route, and the last edit is not worth a word when it fails.
+    // The first message had lost its blocks: what it said must not be lost with the edit.
+    let edit = asked[3].1["blocks"].to_string();
+    assert!(edit.contains("Consent <!channel> is missing"), "{edit}");
+
+    // The last edit is not worth a word when it fails.
     slack.errors.lock().unwrap().extend(["", "cant_update_message"]);
     close(&home);
     once(&home, &address, "2026-03-16T10:01:00Z");
@@ -287,4 +291,37 @@ async fn what_slack_refuses_is_written_more_plainly_or_answered_instead_of_edite
         !refused.status.success() && words.contains("ATALAYA_SLACK_WEBHOOK_URL"),
         "{words}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_was_let_go_is_told_elsewhere_and_its_alerts_wait_for_it() {
+    let (slack, address) = Slack::start(vec!["token_revoked"]).await;
+    let (vendor, pagerduty) = crate::alerts::start(vec![]).await;
+    let home = home();
+    let look = |now: &str| {
+        let mut command = home.command(&["alerts", "run", "--once"]);
+        command
+            .env("ATALAYA_NOW", now)
+            .envs(bot(&address))
+            .env("ATALAYA_PAGERDUTY_URL", &pagerduty);
+        let key = "0123456789abcdef0123456789abcdef";
+        let done = command.env("ATALAYA_PAGERDUTY_ROUTING_KEY", key).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    look("2026-03-16T10:00:00Z");
+    look("2026-03-16T10:00:01Z");
+    let told = || crate::alerts::events(&vendor).len();
+    assert_eq!(told(), 2, "the violation, and that Slack does not take it");
+    let status = home.ok(&["alerts", "status", "--format", "csv"]);
+    assert!(
+        status.contains("slack trigger pending (200: token_revoked)"),
+        "{status}"
+    );
+    look("2026-03-16T10:09:59Z");
+    assert_eq!(slack.asked().len(), 1);
+    // Mended: the alert is there, and nobody is told twice that it was not.
+    look("2026-03-16T10:10:00Z");
+    let asked = slack.asked();
+    assert_eq!((asked.len(), asked[1].0.as_str()), (2, "chat.postMessage"));
+    assert_eq!(told(), 2);
 }

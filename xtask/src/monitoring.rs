@@ -1,4 +1,5 @@
-//! Prometheus and the node exporter, as Debian builds them: real senders of samples. They are unpacked beside the build and
+//! Prometheus, its node exporter and its Alertmanager, as Debian builds them: real senders of samples, and the peer that ours is
+//! compared with. They are unpacked beside the build and
 //! not installed, for an installed one would begin to run as a service.
 
 use std::{path::PathBuf, process::Command};
@@ -7,7 +8,7 @@ use anyhow::bail;
 
 use crate::step::{has, output, run, step, tools};
 
-const PACKAGES: [&str; 2] = ["prometheus", "prometheus-node-exporter"];
+const PACKAGES: [&str; 3] = ["prometheus", "prometheus-alertmanager", "prometheus-node-exporter"];
 
 /// Makes sure that they are there; returns the folder of their programs.
 pub(crate) fn ensure() -> anyhow::Result<PathBuf> {

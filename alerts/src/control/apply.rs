@@ -7,7 +7,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::{
     Control, Incident, IncidentKind, Kept,
-    incident::add_event,
+    incident::{add_event, incident_by_id, tell_who_has_it},
     standings::{put_look, put_standing},
 };
 use crate::{AlertError, Route, ledger, message::Message, notices::ended, notify};
@@ -28,6 +28,8 @@ pub(crate) struct Opening {
     pub(crate) told: Told,
     /// Over at once: there is nothing to recover.
     pub(crate) is_over: bool,
+    /// What is told right after the rest.
+    pub(crate) and_then: Told,
 }
 
 /// What becomes of an open incident that more things joined.
@@ -84,17 +86,16 @@ impl Control {
     /// Ends an incident by hand: whoever was told hears so, and its things are forgotten. What still fires opens another one at
     /// the next look. `false` when there is no open incident of that number.
     pub async fn close(&self, id: i64, actor: &str, reason: &str, now: DateTime<Utc>) -> Result<bool, AlertError> {
-        let Some(incident) = self
-            .incident(id)
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let Some(incident) = incident_by_id(&mut transaction, id)
             .await?
             .filter(|incident| incident.resolved_at.is_none())
         else {
             return Ok(false);
         };
-        let routes = self.routes_told().await?.remove(&id).unwrap_or_default();
+        let routes = routes_told(&mut transaction).await?.remove(&id).unwrap_or_default();
         let message = ended(&incident, reason, now);
         let told: Told = routes.into_iter().map(|route| (route, message.clone())).collect();
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let done = sqlx::query("UPDATE incidents SET resolved_at_ms = ?2 WHERE id = ?1 AND resolved_at_ms IS NULL")
             .bind(id)
             .bind(now.timestamp_millis())
@@ -109,14 +110,6 @@ impl Control {
         ledger::append_event(&mut transaction, now, id, "closed", actor).await?;
         transaction.commit().await?;
         Ok(true)
-    }
-
-    /// Tells one thing more of an incident.
-    pub(crate) async fn tell(&self, id: i64, told: &Told, now: DateTime<Utc>) -> Result<(), AlertError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        add_told(&mut transaction, id, told, now).await?;
-        transaction.commit().await?;
-        Ok(())
     }
 
     /// Things of open incidents of which people will hear when their silence ends.
@@ -137,21 +130,7 @@ impl Control {
 
     /// Where each incident that is not over was told.
     pub(crate) async fn routes_told(&self) -> Result<BTreeMap<i64, Vec<Route>>, AlertError> {
-        let rows = sqlx::query(
-            "SELECT DISTINCT i.incident_id, i.route FROM intents i JOIN incidents n ON n.id = i.incident_id
-             WHERE n.resolved_at_ms IS NULL AND i.action IN ('trigger', 'update') ORDER BY 1, 2",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let mut routes: BTreeMap<i64, Vec<Route>> = BTreeMap::new();
-        for row in rows {
-            let route: String = row.try_get("route")?;
-            routes
-                .entry(row.try_get("incident_id")?)
-                .or_default()
-                .extend(Route::parse(&route));
-        }
-        Ok(routes)
+        routes_told(&mut *self.pool.acquire().await?).await
     }
 
     /// Writes a decision, whole or not at all; returns the numbers of the incidents it opened.
@@ -166,16 +145,26 @@ impl Control {
             opened.push(open(&mut transaction, &decision.rule_id, &decision.verdict, opening, now).await?);
         }
         for update in &decision.updates {
+            // Somebody closed it by hand meanwhile: a trigger after the end would open it anew elsewhere.
+            if !is_open(&mut transaction, update.incident_id).await? {
+                continue;
+            }
             apply_update(&mut transaction, update, now).await?;
         }
         for (id, told) in &decision.releases {
-            sqlx::query("UPDATE incidents SET suppressed_by = NULL, told_at_ms = ?2 WHERE id = ?1")
-                .bind(id)
-                .bind(now.timestamp_millis())
-                .execute(&mut *transaction)
-                .await?;
+            let done = sqlx::query(
+                "UPDATE incidents SET suppressed_by = NULL, told_at_ms = ?2 WHERE id = ?1 AND resolved_at_ms IS NULL",
+            )
+            .bind(id)
+            .bind(now.timestamp_millis())
+            .execute(&mut *transaction)
+            .await?;
+            if done.rows_affected() == 0 {
+                continue;
+            }
             add_event(&mut transaction, *id, "told", "atalaya", "no longer suppressed", now).await?;
             add_told(&mut transaction, *id, told, now).await?;
+            tell_who_has_it(&mut transaction, *id, now).await?;
         }
         for (id, words, told) in &decision.closings {
             let done = sqlx::query("UPDATE incidents SET resolved_at_ms = ?2 WHERE id = ?1 AND resolved_at_ms IS NULL")
@@ -194,6 +183,32 @@ impl Control {
         transaction.commit().await?;
         Ok(opened)
     }
+}
+
+async fn routes_told(connection: &mut SqliteConnection) -> Result<BTreeMap<i64, Vec<Route>>, AlertError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT i.incident_id, i.route FROM intents i JOIN incidents n ON n.id = i.incident_id
+         WHERE n.resolved_at_ms IS NULL AND i.action IN ('trigger', 'update') ORDER BY 1, 2",
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut routes: BTreeMap<i64, Vec<Route>> = BTreeMap::new();
+    for row in rows {
+        let route: String = row.try_get("route")?;
+        routes
+            .entry(row.try_get("incident_id")?)
+            .or_default()
+            .extend(Route::parse(&route));
+    }
+    Ok(routes)
+}
+
+async fn is_open(connection: &mut SqliteConnection, id: i64) -> Result<bool, AlertError> {
+    let open: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM incidents WHERE id = ?1 AND resolved_at_ms IS NULL")
+        .bind(id)
+        .fetch_one(connection)
+        .await?;
+    Ok(open == 1)
 }
 
 async fn apply_update(
@@ -273,6 +288,7 @@ async fn open(
         add_event(connection, id, "suppressed", "atalaya", reason, now).await?;
     }
     add_told(connection, id, &opening.told, now).await?;
+    add_told(connection, id, &opening.and_then, now).await?;
     ledger::append_event(connection, now, id, "opened", verdict).await?;
     Ok(id)
 }

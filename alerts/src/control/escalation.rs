@@ -6,6 +6,17 @@ use sqlx::Row;
 use super::{Control, Told, apply::add_told, incident::add_event};
 use crate::{AlertError, ledger};
 
+/// A level that is told of an incident.
+#[derive(Debug)]
+pub(crate) struct Escalation {
+    pub(crate) incident_id: i64,
+    /// From one: the first level is told with the incident.
+    pub(crate) level: i64,
+    /// Who is told.
+    pub(crate) words: String,
+    pub(crate) told: Told,
+}
+
 impl Control {
     /// Which levels were told, by incident; of those that are not over.
     pub(crate) async fn escalations(&self) -> Result<BTreeSet<(i64, i64)>, AlertError> {
@@ -21,27 +32,27 @@ impl Control {
         Ok(told)
     }
 
-    /// A level is told of an incident that nobody took. What was told, taken or over meanwhile changes nothing.
-    pub(crate) async fn escalate(
-        &self,
-        (incident_id, level): (i64, i64),
-        words: &str,
-        told: &Told,
-        now: DateTime<Utc>,
-    ) -> Result<(), AlertError> {
+    /// Levels are told of incidents that nobody took, all in one transaction. What was told, taken or over meanwhile changes nothing.
+    pub(crate) async fn escalate(&self, due: &[Escalation], now: DateTime<Utc>) -> Result<(), AlertError> {
+        if due.is_empty() {
+            return Ok(());
+        }
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let done = sqlx::query(
-            "INSERT OR IGNORE INTO escalations (incident_id, level)
-             SELECT id, ?2 FROM incidents WHERE id = ?1 AND resolved_at_ms IS NULL AND acknowledged_at_ms IS NULL",
-        )
-        .bind(incident_id)
-        .bind(level)
-        .execute(&mut *transaction)
-        .await?;
-        if done.rows_affected() == 1 {
-            add_event(&mut transaction, incident_id, "escalated", "atalaya", words, now).await?;
-            add_told(&mut transaction, incident_id, told, now).await?;
-            ledger::append_event(&mut transaction, now, incident_id, "escalated", words).await?;
+        for step in due {
+            let done = sqlx::query(
+                "INSERT OR IGNORE INTO escalations (incident_id, level)
+                 SELECT id, ?2 FROM incidents WHERE id = ?1 AND resolved_at_ms IS NULL AND acknowledged_at_ms IS NULL",
+            )
+            .bind(step.incident_id)
+            .bind(step.level)
+            .execute(&mut *transaction)
+            .await?;
+            if done.rows_affected() == 1 {
+                let id = step.incident_id;
+                add_event(&mut transaction, id, "escalated", "atalaya", &step.words, now).await?;
+                add_told(&mut transaction, id, &step.told, now).await?;
+                ledger::append_event(&mut transaction, now, id, "escalated", &step.words).await?;
+            }
         }
         transaction.commit().await?;
         Ok(())

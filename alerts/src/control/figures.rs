@@ -1,6 +1,6 @@
 //! How alerts themselves are doing, in numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::Row;
@@ -17,6 +17,10 @@ pub struct Figures {
     pub intents: BTreeMap<(&'static str, String), i64>,
     /// Since when the oldest notification of each route waits.
     pub waiting_since: BTreeMap<&'static str, DateTime<Utc>>,
+    /// When each route took something last.
+    pub delivered_at: BTreeMap<&'static str, DateTime<Utc>>,
+    /// Routes that refused what ended last.
+    pub refusing: BTreeSet<&'static str>,
     /// The last canary of each route.
     pub canaries: BTreeMap<&'static str, Canary>,
 }
@@ -53,6 +57,22 @@ impl Control {
                 figures.waiting_since.insert(route.name(), instant(oldest));
             }
             figures.intents.insert((route.name(), state), row.try_get("many")?);
+        }
+        for route in Route::ALL {
+            let delivered =
+                "SELECT at_ms FROM ledger WHERE route = ?1 AND event LIKE '% delivered' ORDER BY sequence DESC LIMIT 1";
+            let at: Option<i64> = sqlx::query_scalar(delivered)
+                .bind(route.name())
+                .fetch_optional(&self.pool)
+                .await?;
+            figures.delivered_at.extend(at.map(|at| (route.name(), instant(at))));
+            let last = "SELECT (SELECT MAX(id) FROM intents WHERE route = ?1 AND state = 'dead')
+                             > COALESCE((SELECT MAX(id) FROM intents WHERE route = ?1 AND state = 'delivered'), 0)";
+            let is_refusing: Option<i64> = sqlx::query_scalar(last)
+                .bind(route.name())
+                .fetch_one(&self.pool)
+                .await?;
+            figures.refusing.extend((is_refusing == Some(1)).then(|| route.name()));
         }
         figures.canaries = self.canaries().await?;
         Ok(figures)

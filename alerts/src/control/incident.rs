@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{Control, apply::add_told, instant};
-use crate::{AlertError, Route, ledger, notices};
+use crate::{AlertError, Route, canary, ledger, notices};
 
 /// What an incident is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +72,11 @@ pub struct TimelineEntry {
 }
 
 impl Incident {
+    /// Whether it only tested the routes.
+    pub fn is_canary(&self) -> bool {
+        self.rule_id == canary::RULE_ID
+    }
+
     /// One that is in no database: of a replay.
     pub(crate) fn imagined(
         id: i64,
@@ -121,11 +126,7 @@ fn incident(row: &SqliteRow) -> Result<Incident, sqlx::Error> {
 impl Control {
     /// An incident by number.
     pub async fn incident(&self, id: i64) -> Result<Option<Incident>, AlertError> {
-        let row = sqlx::query("SELECT * FROM incidents WHERE id = ?1")
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.as_ref().map(incident).transpose()?)
+        incident_by_id(&mut *self.pool.acquire().await?, id).await
     }
 
     /// All incidents, newest first.
@@ -218,6 +219,18 @@ impl Control {
             .bind(is_taken.then_some(actor))
             .execute(&mut *transaction)
             .await?;
+        if !is_taken {
+            // Whose turn it is, and whoever comes after, are asked anew.
+            sqlx::query("UPDATE incidents SET told_at_ms = ?2 WHERE id = ?1 AND told_at_ms IS NOT NULL")
+                .bind(id)
+                .bind(now.timestamp_millis())
+                .execute(&mut *transaction)
+                .await?;
+            sqlx::query("DELETE FROM escalations WHERE incident_id = ?1")
+                .bind(id)
+                .execute(&mut *transaction)
+                .await?;
+        }
         let event = if is_taken { "acknowledged" } else { "given back" };
         let way = format!("by way of {}", by_way_of.title());
         add_event(&mut transaction, id, event, actor, &way, at).await?;
@@ -242,6 +255,28 @@ impl Control {
     }
 }
 
+pub(super) async fn incident_by_id(connection: &mut SqliteConnection, id: i64) -> Result<Option<Incident>, AlertError> {
+    let row = sqlx::query("SELECT * FROM incidents WHERE id = ?1")
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.as_ref().map(incident).transpose()?)
+}
+
+/// Of an incident that somebody took before anybody was told, the first word is followed by who has it.
+pub(super) async fn tell_who_has_it(
+    connection: &mut SqliteConnection,
+    id: i64,
+    now: DateTime<Utc>,
+) -> Result<(), AlertError> {
+    let known = incident_by_id(connection, id).await?;
+    let taken = known.and_then(|incident| Some((incident.acknowledged_by?, incident.acknowledged_at?)));
+    match taken {
+        Some((actor, at)) => tell_taken(connection, id, (&actor, true), None, (at, now)).await,
+        None => Ok(()),
+    }
+}
+
 /// Whoever was told of an incident sees who has it now. A letter would wake people for nothing, PagerDuty has no word for
 /// giving back, and whoever said it there need not be told.
 async fn tell_taken(
@@ -251,11 +286,10 @@ async fn tell_taken(
     heard_on: Option<Route>,
     (at, now): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<(), AlertError> {
-    let row = sqlx::query("SELECT * FROM incidents WHERE id = ?1")
-        .bind(id)
-        .fetch_one(&mut *connection)
-        .await?;
-    let message = notices::taken(&incident(&row)?, actor, is_taken, at);
+    let Some(incident) = incident_by_id(connection, id).await? else {
+        return Ok(());
+    };
+    let message = notices::taken(&incident, actor, is_taken, at);
     let told: Vec<String> = sqlx::query_scalar(
         "SELECT DISTINCT route FROM intents WHERE incident_id = ?1 AND action = 'trigger' AND state <> 'dead'",
     )

@@ -143,7 +143,8 @@ impl Control {
     ) -> Result<(), AlertError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query(
-            "UPDATE intents SET state = ?2, reason = ?3, not_before_ms = ?4, attempts = attempts + 1, sent_as = ?5 WHERE id = ?1",
+            "UPDATE intents SET state = ?2, reason = ?3, not_before_ms = ?4, attempts = attempts + 1, sent_as = ?5
+             WHERE id = ?1 AND state = 'pending'",
         )
         .bind(intent.id)
         .bind(outcome.state)

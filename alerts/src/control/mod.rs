@@ -19,6 +19,7 @@ use sqlx::{
 use crate::AlertError;
 
 pub(crate) use apply::{Decision, Opening, Told, Update};
+pub(crate) use escalation::Escalation;
 pub use figures::{Canary, Figures};
 pub use incident::{Incident, IncidentKind, TimelineEntry};
 pub use intent::Intent;
@@ -33,7 +34,9 @@ const FROM_1_ROWS: &str = include_str!("from_1_rows.sql");
 const FROM_2: &str = include_str!("from_2.sql");
 const FROM_2_EARLY: &str = include_str!("from_2_early.sql");
 const FROM_3: &str = include_str!("from_3.sql");
-const PRESENT_SHAPE: i64 = 4;
+const FROM_4_EARLY: &str = include_str!("from_4_early.sql");
+const FROM_4: &str = include_str!("from_4.sql");
+const PRESENT_SHAPE: i64 = 5;
 
 /// The control database of a home.
 #[derive(Debug, Clone)]
@@ -77,11 +80,18 @@ impl Control {
             2 => {
                 let told = "SELECT COUNT(*) FROM pragma_table_info('incidents') WHERE name = 'told_at_ms'";
                 match count(&mut transaction, told).await? {
-                    0 => vec![FROM_2_EARLY, FROM_2, FROM_3],
-                    _ => vec![FROM_2, FROM_3],
+                    0 => vec![FROM_2_EARLY, FROM_2, FROM_3, FROM_4_EARLY, FROM_4],
+                    _ => vec![FROM_2, FROM_3, FROM_4_EARLY, FROM_4],
                 }
             }
-            3 => vec![FROM_3],
+            3 => vec![FROM_3, FROM_4_EARLY, FROM_4],
+            4 => {
+                let decided = "SELECT COUNT(*) FROM pragma_table_info('intents') WHERE name = 'decided_at_ms'";
+                match count(&mut transaction, decided).await? {
+                    0 => vec![FROM_4_EARLY, FROM_4],
+                    _ => vec![FROM_4],
+                }
+            }
             0 => match count(
                 &mut transaction,
                 "SELECT COUNT(*) FROM sqlite_master WHERE name = 'rule_state'",
@@ -162,47 +172,66 @@ mod tests {
         }
     }
 
-    /// The tables of the second shape; the column was not there in its first hours.
-    fn second_shape(told_at: &str) -> String {
-        let mut shape = SCHEMA.replace("PRAGMA user_version = 4", "PRAGMA user_version = 2");
-        for table in ["CREATE TABLE owed", "CREATE TABLE escalations"] {
-            let start = shape.find(table).unwrap();
-            let end = start + shape[start..].find(';').unwrap() + 1;
-            shape.replace_range(start..end, "");
+    /// The tables of an earlier shape: the present ones without what came later.
+    fn earlier(version: i64, later_tables: &[&str], later_columns: &[&str]) -> String {
+        let mut shape = SCHEMA.replace("PRAGMA user_version = 5", &format!("PRAGMA user_version = {version}"));
+        for start in later_tables.iter().chain(&[
+            "CREATE INDEX intents_by_state",
+            "CREATE INDEX ledger_by_route",
+            "CREATE INDEX ledger_by_intent",
+        ]) {
+            let from = shape.find(start).unwrap();
+            let to = from + shape[from..].find(';').unwrap() + 1;
+            shape.replace_range(from..to, "");
         }
-        for (new, old) in [
-            ("told_at_ms INTEGER,", told_at),
-            (" sent_as TEXT, decided_at_ms INTEGER,", ""),
-            (", origin TEXT UNIQUE", ""),
-        ] {
-            assert!(shape.contains(new), "{new}");
-            shape = shape.replace(new, old);
+        for column in later_columns {
+            assert!(shape.contains(column), "{column}");
+            shape = shape.replace(column, "");
         }
         shape
     }
 
     #[tokio::test]
-    async fn a_database_of_the_second_shape_owes_nothing_and_keeps_when_people_were_told() {
+    async fn databases_of_earlier_shapes_are_brought_up_to_date() {
+        const OWED: &str = "CREATE TABLE owed";
+        const ESCALATIONS: &str = "CREATE TABLE escalations";
+        const SENT: &str = " sent_as TEXT,";
+        const DECIDED: &str = " decided_at_ms INTEGER,";
+        const ORIGIN: &str = ", origin TEXT UNIQUE";
         let incident =
             "INSERT INTO incidents (id, rule_id, kind, group_key, dedup_key, severity, title, opened_at_ms) VALUES
             (1, 'cpu_high', 'breach', 'a', 'k', 'critical', 'then', 7000)";
-        for (told_at, expected) in [("told_at_ms INTEGER,", None), ("", Some(7000))] {
+        let shapes = [
+            (earlier(2, &[OWED, ESCALATIONS], &[SENT, DECIDED, ORIGIN]), None),
+            (
+                earlier(
+                    2,
+                    &[OWED, ESCALATIONS],
+                    &[SENT, DECIDED, ORIGIN, " told_at_ms INTEGER,"],
+                ),
+                Some(7000),
+            ),
+            (earlier(3, &[ESCALATIONS], &[SENT, DECIDED, ORIGIN]), None),
+            (earlier(4, &[ESCALATIONS], &[DECIDED]), None),
+            (earlier(4, &[ESCALATIONS], &[]), None),
+            (earlier(4, &[], &[]), None),
+        ];
+        for (shape, expected) in shapes {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("control.db");
             let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
             let pool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
-            sqlx::raw_sql(sqlx::AssertSqlSafe(second_shape(told_at)))
-                .execute(&pool)
-                .await
-                .unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(shape)).execute(&pool).await.unwrap();
             sqlx::raw_sql(incident).execute(&pool).await.unwrap();
             pool.close().await;
             let control = Control::open(&path).await.unwrap();
             assert_eq!(control.open_incidents().await.unwrap().len(), 1);
             assert!(control.owed().await.unwrap().is_empty());
             assert!(control.escalations().await.unwrap().is_empty());
-            assert_eq!(control.thread(1).await.unwrap().posted, None);
             assert!(control.silences(instant(0)).await.unwrap().is_empty());
+            assert_eq!(control.thread(1).await.unwrap().posted, None);
+            control.figures().await.unwrap();
+            assert!(control.acknowledge(1, "ana", "", instant(9000)).await.unwrap());
             let told: Option<i64> = sqlx::query_scalar("SELECT told_at_ms FROM incidents")
                 .fetch_one(&control.pool)
                 .await

@@ -33,4 +33,7 @@ CREATE TABLE ledger (
 CREATE TABLE owed (incident_id INTEGER NOT NULL REFERENCES incidents(id), entity TEXT NOT NULL, PRIMARY KEY (incident_id, entity)) STRICT;
 -- Levels of an escalation policy that were told after the first.
 CREATE TABLE escalations (incident_id INTEGER NOT NULL REFERENCES incidents(id), level INTEGER NOT NULL, PRIMARY KEY (incident_id, level)) STRICT;
-PRAGMA user_version = 4;
+CREATE INDEX intents_by_state ON intents (route, state, id);
+CREATE INDEX ledger_by_route ON ledger (route, sequence);
+CREATE INDEX ledger_by_intent ON ledger (intent_id);
+PRAGMA user_version = 5;

@@ -6,6 +6,7 @@ use lettre::{
     message::{Mailboxes, MultiPart, header},
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::{Answer, Class};
@@ -146,7 +147,13 @@ pub(super) fn body(message: &Message) -> Value {
     let thread = format!("<{}@atalaya>", message.dedup_key);
     let message_id = match message.action {
         Action::Trigger => thread.clone(),
-        _ => format!("<{}.{}@atalaya>", message.dedup_key, message.at.timestamp_millis()),
+        // Two letters of one look are two letters.
+        action => {
+            let digest = Sha256::digest(message.all_lines().join("\n").as_bytes());
+            let digest: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            let millis = message.at.timestamp_millis();
+            format!("<{}.{}.{millis}.{digest}@atalaya>", message.dedup_key, action.name())
+        }
     };
     let mut text = message.all_lines().join("\n");
     let lines = message.lines.iter();
@@ -198,6 +205,14 @@ fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
+/// The letter to its usual readers alone: one address that a relay refuses must not keep it from all others.
+pub(super) fn plainer(body: &str) -> Option<String> {
+    let mut body: Value = serde_json::from_str(body).ok()?;
+    let more = body.get_mut("also_to")?.as_array_mut()?;
+    let had_more = !std::mem::take(more).is_empty();
+    had_more.then(|| body.to_string())
+}
+
 /// RFC 5321: 2yz is delivered, 4yz passes, 5yz stays.
 pub(super) fn classify(answer: &Answer) -> Class {
     let reason = format!(
@@ -212,5 +227,22 @@ pub(super) fn classify(answer: &Answer) -> Class {
             after_secs: None,
             reason,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_goes_to_its_usual_readers_where_one_more_is_refused() {
+        let body = r#"{"subject":"s","also_to":["gone@example.org"]}"#;
+        let alone = plainer(body).unwrap();
+        assert!(
+            !alone.contains("gone@example.org") && alone.contains("\"subject\":\"s\""),
+            "{alone}"
+        );
+        assert_eq!(plainer(&alone), None);
+        assert_eq!(plainer(r#"{"subject":"s"}"#), None);
     }
 }

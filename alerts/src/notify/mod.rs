@@ -69,6 +69,11 @@ pub enum Class {
         /// Why, in the vendor's words.
         reason: String,
     },
+    /// Accepted once somebody has mended the key, the channel or the account.
+    Broken {
+        /// Why, in the vendor's words.
+        reason: String,
+    },
     /// The same request will never be accepted.
     Permanent {
         /// Why, in the vendor's words.
@@ -202,10 +207,11 @@ pub(crate) fn classify(route: Route, answer: &Answer, now: DateTime<Utc>) -> Cla
 }
 
 /// The same body written more plainly; `None` when it cannot be plainer.
-pub(crate) fn plainer(route: Route, body: &str, reason: &str) -> Option<String> {
+pub(crate) fn plainer(route: Route, action: &str, body: &str, reason: &str) -> Option<String> {
     match route {
-        Route::Slack => slack::plainer(body, reason),
-        Route::Pagerduty | Route::Email => None,
+        Route::Slack => slack::plainer(action, body, reason),
+        Route::Email => email::plainer(body),
+        Route::Pagerduty => None,
     }
 }
 

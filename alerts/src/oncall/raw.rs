@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atalaya_model::{Language, calendar};
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Weekday};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
@@ -11,6 +11,8 @@ use super::{Level, Oncall, Override, Person, Policy, Rotation, Window, shifts::i
 use crate::{Class, Limit};
 
 const DAY_SECS: i64 = 86_400;
+/// Years in which turns can be computed without running out of calendar.
+const YEARS: std::ops::Range<i32> = 1970..3000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,6 +113,9 @@ pub(super) fn parse(text: &str, home_zone: Tz) -> Result<Oncall, String> {
             zone: zone_of(person.time_zone.as_ref(), zone, &of)?,
             id: person.id.clone(),
         };
+        if made.email.is_none() && made.slack.is_none() {
+            return Err(format!("{of}: has neither email nor slack: nothing would reach them"));
+        }
         if people.insert(person.id, made).is_some() {
             return Err(format!("{of} stands there twice"));
         }
@@ -138,10 +143,11 @@ pub(super) fn parse(text: &str, home_zone: Tz) -> Result<Oncall, String> {
             .get_mut(&instead.rotation)
             .ok_or_else(|| format!("{of}: there is no such rotation"))?;
         let at = |text: &str| {
-            let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M");
+            let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").ok();
             local
+                .filter(|local| YEARS.contains(&local.year()))
                 .map(|local| instant(rotation.zone, local))
-                .map_err(|_| format!("{of}: {text:?} is no local time (2026-01-31T09:30)"))
+                .ok_or_else(|| format!("{of}: {text:?} is no local time (2026-01-31T09:30)"))
         };
         let (from_at, to_at) = (at(&instead.from)?, at(&instead.to)?);
         if from_at >= to_at {
@@ -242,7 +248,9 @@ fn made(
         starts_on: raw
             .starts_on
             .parse::<NaiveDate>()
-            .map_err(|_| format!("{of}: starts_on: {:?} is no day (2026-01-31)", raw.starts_on))?,
+            .ok()
+            .filter(|day| YEARS.contains(&day.year()))
+            .ok_or_else(|| format!("{of}: starts_on: {:?} is no day (2026-01-31)", raw.starts_on))?,
         hands_over_at: time(&raw.hands_over_at)?,
         every_days,
         zone: zone_of(raw.time_zone.as_ref(), zone, of)?,

@@ -103,8 +103,10 @@ mod tests {
         time_zone = "Europe/Madrid"
         [[person]]
         id = "ana"
+        email = "ana@example.org"
         [[person]]
         id = "bo"
+        slack = "U0BO"
         time_zone = "America/Bogota"
         [[rotation]]
         id = "spain"

@@ -10,6 +10,10 @@ use crate::{Condition, Timing, judge::Side, limit::Limit, notify::Route};
 /// Seconds without a value before somebody is told, where a rule says nothing: a figure of a day may come a day late.
 const MISSING_SECS_OF_METRIC: i64 = 2 * 86_400;
 const MISSING_SECS_OF_SIGNAL: i64 = 600;
+/// What is told without a rule.
+const OWN_IDS: [&str; 2] = ["canary", "evaluation_late"];
+/// An address that every vendor takes.
+const MOST_URL_BYTES: usize = 2_000;
 /// Days of a window.
 const MOST_DAYS: u32 = 400;
 
@@ -254,6 +258,15 @@ impl RawRule {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         if self.id.is_empty() || !allowed {
             return Err(format!("id {:?} may hold a-z, 0-9 and _ only", self.id));
+        }
+        if OWN_IDS.contains(&self.id.as_str()) {
+            return Err(format!("id {:?} is that of an incident of Atalaya's own", self.id));
+        }
+        if !self.runbook_url.is_empty() {
+            let url = url::Url::parse(&self.runbook_url).map_err(|error| format!("runbook_url: {error}"))?;
+            if !matches!(url.scheme(), "http" | "https") || self.runbook_url.len() > MOST_URL_BYTES {
+                return Err("runbook_url: is no http address of at most 2,000 characters".to_owned());
+            }
         }
         let rule = Rule {
             id: self.id,

@@ -60,6 +60,7 @@ impl Watcher {
         let zone = calendar::parse_zone(&home.settings().time_zone)?;
         let runner = runner.with_oncall(Oncall::of_home(home.dir(), zone)?);
         let addressed = routes.addressed();
+        context.pulse.begin(clock.now());
         let sender = Sender::new(control.clone(), routes, Arc::clone(&clock))?;
         Ok(Self {
             runner: Arc::new(runner),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::message::{Action, Chart, Message, Table};
+use crate::message::{Action, Answers, Chart, Message, Table};
 
 /// Slack's own limits: a header has 150 characters, a section 3,000, a title of a chart 50, a label in it 20.
 const HEADER_CHARS: usize = 150;
@@ -43,21 +43,22 @@ pub(crate) fn body(message: &Message) -> Value {
     let footer = Some(&message.footer)
         .filter(|text| !text.is_empty())
         .map(|text| context(text));
-    let is_short = |rows: &Table| rows.lines().iter().map(|line| line.chars().count()).sum::<usize>() < MESSAGE_CHARS;
-    match &message.table {
-        Some(table) if section.chars().count() + chars(table) < MESSAGE_CHARS => {
-            blocks.extend(message.chart.as_ref().map(chart));
-            blocks.push(data_table(table));
+    let room = MESSAGE_CHARS.saturating_sub(section.chars().count());
+    blocks.extend(message.chart.as_ref().map(chart));
+    if let Some(table) = &message.table {
+        let (shown, left_out) = fitting(table, room);
+        blocks.extend((!shown.rows.is_empty()).then(|| data_table(&shown)));
+        if left_out > 0 {
+            let words = message.language.pick("and more:", "y más:");
+            blocks.push(context(&format!("{words} {left_out}")));
         }
-        Some(table) if is_short(table) => blocks.push(self::section(&table.lines().join("\n"))),
-        _ => blocks.extend(message.chart.as_ref().map(chart)),
     }
     blocks.extend(footer);
     blocks.extend(mentions(&message.mentions));
     let text = format!("{title}\n{}", message.all_lines().join("\n"));
     // Phones and screen readers show the text; it is complete by itself.
     let mut body = json!({"text": escape(&text), "blocks": blocks});
-    if matches!(message.action, Action::Trigger | Action::GiveBack) {
+    if message.action == Action::Trigger {
         body["buttons"] = buttons(message).into();
     }
     body
@@ -91,6 +92,16 @@ fn chars(table: &Table) -> usize {
         .flatten()
         .map(|cell| cell.chars().count())
         .sum()
+}
+
+/// As many rows as there is room for, and how many are left out.
+fn fitting(table: &Table, room: usize) -> (Table, usize) {
+    let mut shown = table.clone();
+    while chars(&shown) > room && !shown.rows.is_empty() {
+        shown.rows.pop();
+    }
+    let left_out = table.rows.len() - shown.rows.len();
+    (shown, left_out)
 }
 
 fn data_table(table: &Table) -> Value {
@@ -134,7 +145,11 @@ fn buttons(message: &Message) -> Vec<Value> {
     };
     let mut take = button(ACKNOWLEDGE, pick("I have it", "Me encargo"));
     take["style"] = "primary".into();
-    let mut found = vec![take, button(SNOOZE, pick("Quiet for 1 h", "Silenciar 1 h"))];
+    let mut found = match message.answers {
+        Answers::None => Vec::new(),
+        Answers::Take => vec![take],
+        Answers::TakeOrQuiet => vec![take, button(SNOOZE, pick("Quiet for 1 h", "Silenciar 1 h"))],
+    };
     if !message.runbook_url.is_empty() {
         found.push(json!({
             "type": "button", "action_id": "atalaya_runbook", "url": message.runbook_url,
@@ -144,9 +159,16 @@ fn buttons(message: &Message) -> Vec<Value> {
     found
 }
 
-/// The same body written more plainly: without its chart, then with its table as text, then its text alone.
+/// The same body written more plainly: without its link, without its chart, then with its table as text, then its text alone.
 pub(super) fn plainer(body: &str) -> Option<String> {
     let mut body: Value = serde_json::from_str(body).ok()?;
+    if let Some(buttons) = body["buttons"].as_array_mut()
+        && let Some(at) = buttons.iter().position(|button| button["url"].is_string())
+    {
+        // Whatever stands in a rule's address, it must not cost the message.
+        buttons.remove(at);
+        return Some(body.to_string());
+    }
     let blocks = body["blocks"].as_array_mut()?;
     let of = |kind: &'static str| move |block: &Value| block["type"] == kind;
     if let Some(at) = blocks.iter().position(of("data_visualization")) {
@@ -173,6 +195,10 @@ pub(super) fn plainer(body: &str) -> Option<String> {
 /// Slack reads `&`, `<` and `>`; anything else is text.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+pub(super) fn unescape(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
 pub(super) fn cut(text: &str, chars: usize) -> String {

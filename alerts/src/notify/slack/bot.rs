@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use super::blocks::{ACKNOWLEDGE, context, cut};
+use super::blocks::{ACKNOWLEDGE, context, cut, section, unescape};
 use crate::AlertError;
 
 /// An edited message may have no longer text.
@@ -73,9 +73,14 @@ impl Bot {
     }
 }
 
+/// Steps that change the first message.
+pub(super) fn is_edit(action: &str) -> bool {
+    matches!(action, "acknowledge" | "give_back" | SETTLE)
+}
+
 /// Method and body of a step.
 fn compose(channel: &str, action: &str, body: &Value, thread: &Thread) -> (&'static str, Value) {
-    let is_edit = matches!(action, "acknowledge" | "give_back" | SETTLE) && body["is_reply"] != true;
+    let is_edit = is_edit(action) && body["is_reply"] != true;
     let Some(posted) = &thread.posted else {
         return ("chat.postMessage", with_buttons(channel, body, action == "trigger"));
     };
@@ -88,6 +93,10 @@ fn compose(channel: &str, action: &str, body: &Value, thread: &Thread) -> (&'sta
             if action != "notice" {
                 reply["thread_ts"] = posted.ts.clone().into();
             }
+            // What joins is news for the channel: a thread that a bot began is followed by nobody.
+            if action == "update" {
+                reply["reply_broadcast"] = true.into();
+            }
             ("chat.postMessage", reply)
         }
     }
@@ -97,7 +106,9 @@ fn with_buttons(channel: &str, body: &Value, has_buttons: bool) -> Value {
     let mut sent = json!({"channel": channel, "text": body["text"], "unfurl_links": false});
     // A message whose blocks were refused has its text alone.
     if let Some(blocks) = body["blocks"].as_array() {
-        let buttons = body["buttons"].as_array().filter(|_| has_buttons);
+        let buttons = body["buttons"]
+            .as_array()
+            .filter(|found| has_buttons && !found.is_empty());
         let buttons = buttons.map(|elements| json!({"type": "actions", "elements": elements}));
         sent["blocks"] = blocks.iter().cloned().chain(buttons).collect();
     }
@@ -110,6 +121,10 @@ fn edited(posted: &Posted, root: &Value, action: &str, body: &Value, thread: &Th
     let empty = Vec::new();
     let of = |body: &Value| body["blocks"].as_array().unwrap_or(&empty).clone();
     let mut blocks = of(root);
+    // Of a message that was refused for its form, the text alone was taken.
+    if blocks.is_empty() {
+        blocks.extend(root["text"].as_str().map(|text| section(&unescape(text))));
+    }
     let news = |body: &Value| {
         let sections = of(body).into_iter().filter(|block| block["type"] == "section");
         sections
@@ -119,7 +134,10 @@ fn edited(posted: &Posted, root: &Value, action: &str, body: &Value, thread: &Th
     if action == SETTLE {
         // The header says how it stands: that line is read on a phone.
         if let (Some(first), Some(end)) = (blocks.first_mut(), of(body).first()) {
-            *first = end.clone();
+            match first["type"] == "header" {
+                true => *first = end.clone(),
+                false => blocks.insert(0, end.clone()),
+            }
         }
         blocks.extend(thread.taken.iter().flat_map(news));
     }

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::{Answer, Class, retry_after_secs};
 
 pub(crate) use blocks::{ACKNOWLEDGE, SNOOZE, SNOOZE_SECS, body};
-pub(crate) use bot::{Bot, Posted, SETTLE, Thread, as_reply, posted};
+pub(crate) use bot::{Bot, Posted, SETTLE, Thread, posted};
+use bot::{as_reply, is_edit};
 
 /// Answers that say "not now".
 const PASSING: [&str; 9] = [
@@ -36,6 +37,22 @@ const FORM: [&str; 7] = [
     "invalid_blocks_format",
 ];
 
+/// Answers that say that the bot, its key or its channel is not what it was: no fault of the message.
+const BROKEN: [&str; 12] = [
+    "invalid_auth",
+    "not_authed",
+    "token_expired",
+    "token_revoked",
+    "account_inactive",
+    "missing_scope",
+    "ekm_access_denied",
+    "channel_not_found",
+    "not_in_channel",
+    "is_archived",
+    "restricted_action",
+    "org_login_required",
+];
+
 /// Answers that say that a message can be edited no more.
 const NOT_EDITABLE: [&str; 4] = [
     "message_not_found",
@@ -54,10 +71,10 @@ pub(super) fn for_webhook(body: &Value) -> Value {
     body
 }
 
-/// The same body written more plainly.
-pub(super) fn plainer(body: &str, reason: &str) -> Option<String> {
-    if NOT_EDITABLE.iter().any(|word| reason.contains(word)) {
-        return as_reply(body);
+/// The same body written more plainly; what cannot be edited is answered.
+pub(super) fn plainer(action: &str, body: &str, reason: &str) -> Option<String> {
+    if is_edit(action) || NOT_EDITABLE.iter().any(|word| reason.contains(word)) {
+        return as_reply(body).or_else(|| blocks::plainer(body));
     }
     blocks::plainer(body)
 }
@@ -109,6 +126,7 @@ pub(super) fn classify(answer: &Answer, now: DateTime<Utc>) -> Class {
             after_secs: retry_after_secs(answer, now),
             reason,
         },
+        _ if has(&BROKEN) => Class::Broken { reason },
         _ if has(&FORM) || has(&NOT_EDITABLE) => Class::Degrade { reason },
         _ => Class::Permanent { reason },
     }
@@ -142,7 +160,7 @@ mod tests {
         let refused = class(200, r#"{"ok":false,"error":"channel_not_found"}"#);
         assert_eq!(
             refused,
-            Class::Permanent {
+            Class::Broken {
                 reason: "200: channel_not_found".to_owned()
             }
         );
