@@ -45,6 +45,7 @@ pub async fn send_canary(
         told: routes.iter().map(|route| (*route, message.clone())).collect(),
         and_then: pages.map(|route| (*route, over.clone())).collect(),
         suppressed_by: None,
+        waits_for_digest: false,
         is_over: true,
     };
     let decision = Decision {

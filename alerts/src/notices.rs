@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::{
-    Incident, Route, canary,
-    message::{Action, Answers, Message, cut},
+    Incident, Route, canary, digest,
+    message::{Action, Answers, Message, Table, cut},
 };
 
 /// What is told when a route will never take a notification. It has a key of its own: it must not end or join the alert.
@@ -75,6 +75,30 @@ pub(crate) fn late(dedup_key: &str, company: &str, since: DateTime<Utc>, at: Dat
         answers: Answers::Take,
         company: company.to_owned(),
         ..own("evaluation_late", dedup_key, Action::Trigger, at)
+    }
+}
+
+/// What is told of opportunities, once a day.
+pub(crate) fn digest(
+    dedup_key: &str,
+    company: &str,
+    (table, many): (Table, usize),
+    language: Language,
+    at: DateTime<Utc>,
+) -> Message {
+    let left_out = many.saturating_sub(table.rows.len());
+    let more = format!("{} {left_out}", language.pick("and more:", "y más:"));
+    Message {
+        title: format!(
+            "{}: {many} ({company})",
+            language.pick("Opportunities", "Oportunidades")
+        ),
+        lines: Vec::from_iter((left_out > 0).then_some(more)),
+        details: json!({"opportunities": many}),
+        company: company.to_owned(),
+        table: Some(table),
+        language,
+        ..own(digest::RULE_ID, dedup_key, Action::Trigger, at)
     }
 }
 

@@ -144,6 +144,7 @@ pub async fn tell_late(control: &Control, company: &str, beats: &Beats, now: Dat
                 told: Route::ALL.into_iter().map(|route| (route, message.clone())).collect(),
                 and_then: Vec::new(),
                 suppressed_by: None,
+                waits_for_digest: false,
                 is_over: false,
             });
         }

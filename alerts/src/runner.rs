@@ -4,7 +4,7 @@ use std::{
 };
 
 use atalaya_model::{Clock, HomeSettings, Language, MetricReader, ProofState, Reading, ReadingUnit, calendar};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 
 use crate::{
     AlertError, Control, Incident, IncidentKind, Oncall, Route, Rule, RuleSet,
@@ -34,6 +34,8 @@ pub struct Runner {
     pub(crate) rules: RuleSet,
     /// Who is told by name, where the home says so.
     pub(crate) oncall: Option<Oncall>,
+    /// When each day opportunities are told, local time.
+    pub(crate) digest_at: NaiveTime,
 }
 
 impl Runner {
@@ -54,7 +56,13 @@ impl Runner {
             language,
             rules,
             oncall: None,
+            digest_at: NaiveTime::from_hms_opt(9, 0, 0).unwrap_or_default(),
         }
+    }
+
+    /// The same, telling opportunities at another hour than nine.
+    pub fn with_digest_at(self, digest_at: NaiveTime) -> Self {
+        Self { digest_at, ..self }
     }
 
     /// The same, naming those on call and telling others when they do not answer.
@@ -105,6 +113,7 @@ impl Runner {
         }
         self.control.book_looks(&looks, now).await?;
         self.escalate(&tick).await?;
+        self.digest(now).await?;
         match failed {
             Some(error) => Err(error),
             None => Ok(report),

@@ -57,7 +57,12 @@ impl Runner {
             };
             story.tell(self.language)
         };
+        // Good news waits for the digest; that nobody would hear of it does not.
+        let is_for_digest = |kind| rule.class == Class::Opportunity && kind == IncidentKind::Breach;
         let tell = |kind: IncidentKind, message: Message| -> Told {
+            if is_for_digest(kind) {
+                return Vec::new();
+            }
             routes(rule, kind)
                 .into_iter()
                 .map(|route| (route, message.clone()))
@@ -80,6 +85,7 @@ impl Runner {
                 self.name_oncall(&mut message, rule.class, tick.now);
             }
             let suppressed_by = tick.suppressor(rule, kind, &members);
+            let waits_for_digest = is_for_digest(kind);
             decision.openings.push(Opening {
                 kind,
                 group_key,
@@ -93,6 +99,7 @@ impl Runner {
                 },
                 and_then: Vec::new(),
                 suppressed_by,
+                waits_for_digest,
                 is_over: rule.is_notice && kind == IncidentKind::Breach,
             });
         }

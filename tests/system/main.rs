@@ -17,6 +17,7 @@ mod clients;
 mod crash;
 mod demo;
 mod dialect;
+mod digests;
 mod drill;
 mod economics;
 mod floors;

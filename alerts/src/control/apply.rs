@@ -24,6 +24,8 @@ pub(crate) struct Opening {
     pub(crate) dedup_key: String,
     pub(crate) title: String,
     pub(crate) suppressed_by: Option<String>,
+    /// Told with others later, and not now.
+    pub(crate) waits_for_digest: bool,
     /// Empty when it is suppressed.
     pub(crate) told: Told,
     /// Over at once: there is nothing to recover.
@@ -57,6 +59,8 @@ pub(crate) struct Decision {
     pub(crate) updates: Vec<Update>,
     /// Open incidents that are over.
     pub(crate) closings: Vec<(i64, String, Told)>,
+    /// Incidents that are told with this one: their turn in the digest.
+    pub(crate) in_digest: Vec<i64>,
     /// Suppressed incidents that are told of after all.
     pub(crate) releases: Vec<(i64, Told)>,
 }
@@ -144,6 +148,14 @@ impl Control {
         for opening in &decision.openings {
             opened.push(open(&mut transaction, &decision.rule_id, &decision.verdict, opening, now).await?);
         }
+        for id in &decision.in_digest {
+            sqlx::query("UPDATE incidents SET told_at_ms = ?2 WHERE id = ?1 AND told_at_ms IS NULL")
+                .bind(id)
+                .bind(now.timestamp_millis())
+                .execute(&mut *transaction)
+                .await?;
+            add_event(&mut transaction, *id, "told", "atalaya", "in the digest", now).await?;
+        }
         for update in &decision.updates {
             // Somebody closed it by hand meanwhile: a trigger after the end would open it anew elsewhere.
             if !is_open(&mut transaction, update.incident_id).await? {
@@ -156,7 +168,8 @@ impl Control {
                 "UPDATE incidents SET suppressed_by = NULL, told_at_ms = ?2 WHERE id = ?1 AND resolved_at_ms IS NULL",
             )
             .bind(id)
-            .bind(now.timestamp_millis())
+            // What waits for the digest is not told yet.
+            .bind((!told.is_empty()).then(|| now.timestamp_millis()))
             .execute(&mut *transaction)
             .await?;
             if done.rows_affected() == 0 {
@@ -279,7 +292,7 @@ async fn open(
     .bind(opening.is_over.then_some(now_ms))
     .bind(&opening.title)
     .bind(opening.suppressed_by.as_deref())
-    .bind(opening.suppressed_by.is_none().then_some(now_ms))
+    .bind((opening.suppressed_by.is_none() && !opening.waits_for_digest).then_some(now_ms))
     .execute(&mut *connection)
     .await?
     .last_insert_rowid();

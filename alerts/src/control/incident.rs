@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{Control, apply::add_told, instant};
-use crate::{AlertError, Route, canary, ledger, notices};
+use crate::{AlertError, Route, canary, digest, ledger, notices};
 
 /// What an incident is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,9 +72,9 @@ pub struct TimelineEntry {
 }
 
 impl Incident {
-    /// Whether it only tested the routes.
-    pub fn is_canary(&self) -> bool {
-        self.rule_id == canary::RULE_ID
+    /// Whether it is about messages alone: a test of the routes, a digest.
+    pub fn is_notice(&self) -> bool {
+        [canary::RULE_ID, digest::RULE_ID].contains(&self.rule_id.as_str())
     }
 
     /// One that is in no database: of a replay.
@@ -142,6 +142,18 @@ impl Control {
         let rows = sqlx::query("SELECT * FROM incidents WHERE resolved_at_ms IS NULL ORDER BY id")
             .fetch_all(&self.pool)
             .await?;
+        Ok(rows.iter().map(incident).collect::<Result<_, _>>()?)
+    }
+
+    /// Incidents that began before a moment and of which nobody was told, oldest first, over or not. What a silence or another
+    /// rule keeps quiet is not among them.
+    pub(crate) async fn untold_before(&self, at: DateTime<Utc>) -> Result<Vec<Incident>, AlertError> {
+        let rows = sqlx::query(
+            "SELECT * FROM incidents WHERE told_at_ms IS NULL AND suppressed_by IS NULL AND opened_at_ms < ?1 ORDER BY id",
+        )
+        .bind(at.timestamp_millis())
+        .fetch_all(&self.pool)
+        .await?;
         Ok(rows.iter().map(incident).collect::<Result<_, _>>()?)
     }
 

@@ -12,6 +12,7 @@ use chrono_tz::Tz;
 use atalaya_model::Language;
 
 pub use shifts::Shift;
+pub(crate) use shifts::instant as local_instant;
 pub use simulate::{Burden, Gap, Simulation};
 
 use crate::{AlertError, Class};

@@ -22,7 +22,7 @@ pub struct Shift {
 }
 
 /// A local time as an instant. What the clocks skip is the moment they jump; what they show twice is the first of both.
-pub(super) fn instant(zone: Tz, local: NaiveDateTime) -> DateTime<Utc> {
+pub(crate) fn instant(zone: Tz, local: NaiveDateTime) -> DateTime<Utc> {
     match zone.from_local_datetime(&local) {
         chrono::LocalResult::Single(at) | chrono::LocalResult::Ambiguous(at, _) => at.to_utc(),
         chrono::LocalResult::None => {

@@ -11,7 +11,7 @@ use crate::{Condition, Timing, judge::Side, limit::Limit, notify::Route};
 const MISSING_SECS_OF_METRIC: i64 = 2 * 86_400;
 const MISSING_SECS_OF_SIGNAL: i64 = 600;
 /// What is told without a rule.
-const OWN_IDS: [&str; 2] = ["canary", "evaluation_late"];
+const OWN_IDS: [&str; 3] = ["canary", "digest", "evaluation_late"];
 /// An address that every vendor takes.
 const MOST_URL_BYTES: usize = 2_000;
 /// Days of a window.

@@ -224,7 +224,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
                 .incidents()
                 .await?
                 .into_iter()
-                .filter(|incident| !incident.is_canary())
+                .filter(|incident| !incident.is_notice())
             {
                 let deliveries: Vec<String> = control
                     .intents(incident.id)

@@ -39,10 +39,13 @@ impl Watcher {
         let control = Control::open(&home.control_database()).await?;
         let variable = |name: &str| std::env::var(name).ok();
         let routes = Routes::from_variables(variable)?;
-        let canary_at = variable("ATALAYA_CANARY_AT").map(|text| {
-            NaiveTime::parse_from_str(&text, "%H:%M")
-                .map_err(|_| anyhow::anyhow!("ATALAYA_CANARY_AT: {text:?} is no time of the day (09:00)"))
-        });
+        let hour = |name: &str| match variable(name) {
+            Some(text) => NaiveTime::parse_from_str(&text, "%H:%M")
+                .map(Some)
+                .map_err(|_| anyhow::anyhow!("{name}: {text:?} is no time of the day (09:00)")),
+            None => Ok(None),
+        };
+        let (canary_at, digest_at) = (hour("ATALAYA_CANARY_AT")?, hour("ATALAYA_DIGEST_AT")?);
         let language = match std::env::var("ATALAYA_ALERT_LANGUAGE").as_deref() {
             Ok("es") => Language::Es,
             Ok("en") | Err(_) => Language::En,
@@ -59,6 +62,10 @@ impl Watcher {
         );
         let zone = calendar::parse_zone(&home.settings().time_zone)?;
         let runner = runner.with_oncall(Oncall::of_home(home.dir(), zone)?);
+        let runner = match digest_at {
+            Some(digest_at) => runner.with_digest_at(digest_at),
+            None => runner,
+        };
         let addressed = routes.addressed();
         context.pulse.begin(clock.now());
         let sender = Sender::new(control.clone(), routes, Arc::clone(&clock))?;
@@ -70,7 +77,7 @@ impl Watcher {
             zone,
             addressed,
             heart: Heart::from_variables(variable)?,
-            canary_at: canary_at.transpose()?,
+            canary_at,
             clock,
             turns: Arc::clone(&context.alert_turns),
             pulse: Arc::clone(&context.pulse),
