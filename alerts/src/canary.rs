@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
-use sha2::{Digest, Sha256};
 
 use crate::{
     AlertError, Control, IncidentKind, Route,
     control::{Decision, Opening},
+    dedup_key::dedup_key,
     message::Action,
     notices,
 };
@@ -23,15 +23,7 @@ pub async fn send_canary(
     company: &str,
     now: DateTime<Utc>,
 ) -> Result<(), AlertError> {
-    let mut hash = Sha256::new();
-    for part in [
-        company.as_bytes(),
-        RULE_ID.as_bytes(),
-        &now.timestamp_micros().to_le_bytes(),
-    ] {
-        hash.update(part);
-    }
-    let dedup_key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let dedup_key = dedup_key(&[company, RULE_ID], now);
     let message = notices::canary(&dedup_key, company, now);
     let mut over = message.clone();
     over.action = Action::Resolve;

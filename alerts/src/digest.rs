@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use chrono_tz::Tz;
-use sha2::{Digest, Sha256};
 
 use atalaya_model::calendar;
 
 use crate::{
-    AlertError, Class, Incident, IncidentKind, Route, Runner,
+    AlertError, Class, Incident, IncidentKind, Route, Rule, Runner,
     control::{Decision, Opening},
+    dedup_key::dedup_key,
     message::{Table, cut},
     notices,
     oncall::local_instant,
@@ -38,46 +38,41 @@ impl Runner {
             return Ok(());
         };
         let due_at = due_before(self.digest_at, zone, now);
-        let untold: Vec<Incident> = self
+        if self
             .control
-            .untold_before(due_at)
+            .last_of(RULE_ID)
             .await?
-            .into_iter()
-            .filter(|incident| incident.kind == IncidentKind::Breach)
-            .filter(|incident| {
-                self.rules
-                    .get(&incident.rule_id)
-                    .is_some_and(|rule| rule.class == Class::Opportunity)
-            })
-            .collect();
-        let mut routes: Vec<Route> = Vec::new();
-        for incident in &untold {
-            let of_rule = self
-                .rules
-                .get(&incident.rule_id)
-                .into_iter()
-                .flat_map(|rule| &rule.routes);
-            for route in of_rule.filter(|route| **route != Route::Pagerduty) {
-                if !routes.contains(route) {
-                    routes.push(*route);
-                }
+            .is_some_and(|last_at| last_at >= due_at)
+        {
+            return Ok(());
+        }
+        let mut untold: Vec<(Incident, &Rule)> = Vec::new();
+        for incident in self.control.untold_before(due_at).await? {
+            let rule = self.rules.get(&incident.rule_id);
+            match rule.filter(|rule| rule.class == Class::Opportunity && incident.kind == IncidentKind::Breach) {
+                Some(rule) => untold.push((incident, rule)),
+                None => continue,
             }
         }
         if untold.is_empty() {
             return Ok(());
         }
-        let mut hash = Sha256::new();
-        hash.update(&self.settings.company);
-        hash.update(now.timestamp_micros().to_le_bytes());
-        hash.update(RULE_ID);
-        let dedup_key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let message = notices::digest(
-            &dedup_key,
-            &self.settings.company,
-            (self.table(&untold, zone), untold.len()),
-            self.language,
-            now,
-        );
+        let dedup_key = dedup_key(&[&self.settings.company, RULE_ID], now);
+        let message = |incidents: &[&Incident]| {
+            let told = (self.table(incidents, zone), incidents.len());
+            notices::digest(&dedup_key, &self.settings.company, told, self.language, now)
+        };
+        let mut told = Vec::new();
+        for route in Route::ALL.into_iter().filter(|route| *route != Route::Pagerduty) {
+            // Who reads a route reads what its rules say there, and no more.
+            let of_route = untold.iter().filter(|(_, rule)| rule.routes.contains(&route));
+            let incidents: Vec<&Incident> = of_route.map(|(incident, _)| incident).collect();
+            if !incidents.is_empty() {
+                told.push((route, message(&incidents)));
+            }
+        }
+        let all: Vec<&Incident> = untold.iter().map(|(incident, _)| incident).collect();
+        let message = message(&all);
         let decision = Decision {
             rule_id: RULE_ID.to_owned(),
             verdict: message.title.clone(),
@@ -85,22 +80,22 @@ impl Runner {
                 kind: IncidentKind::Breach,
                 group_key: dedup_key.clone(),
                 severity: message.severity,
+                title: message.title,
                 dedup_key,
-                title: message.title.clone(),
-                told: routes.into_iter().map(|route| (route, message.clone())).collect(),
+                told,
                 and_then: Vec::new(),
                 suppressed_by: None,
                 waits_for_digest: false,
                 is_over: true,
             }],
-            in_digest: untold.iter().map(|incident| incident.id).collect(),
+            in_digest: all.iter().map(|incident| incident.id).collect(),
             ..Decision::default()
         };
         self.control.apply(&decision, now).await?;
         Ok(())
     }
 
-    fn table(&self, untold: &[Incident], zone: Tz) -> Table {
+    fn table(&self, untold: &[&Incident], zone: Tz) -> Table {
         let shown = |at: DateTime<Utc>| at.with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string();
         let header = [
             self.language.pick("Opportunity", "Oportunidad"),

@@ -8,6 +8,7 @@ mod backtest;
 mod canary;
 mod control;
 mod decide;
+mod dedup_key;
 mod digest;
 mod drivers;
 mod error;

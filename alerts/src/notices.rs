@@ -25,6 +25,13 @@ pub(crate) fn undelivered(incident: &Incident, route: Route, reason: &str, at: D
     }
 }
 
+/// That a route which refused a notification has taken it after all.
+pub(crate) fn mended(incident: &Incident, route: Route, at: DateTime<Utc>) -> Message {
+    let mut message = undelivered(incident, route, "", at);
+    message.action = Action::Resolve;
+    message
+}
+
 /// What is told when an incident ends without its rule: closed by hand, or its rule was removed.
 pub(crate) fn ended(incident: &Incident, reason: &str, at: DateTime<Utc>) -> Message {
     Message {

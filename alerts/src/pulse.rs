@@ -3,11 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sha2::{Digest, Sha256};
 
 use crate::{
     AlertError, Control, Figures, IncidentKind, Route,
     control::{Decision, Opening},
+    dedup_key::dedup_key,
     notices,
 };
 
@@ -129,10 +129,7 @@ pub async fn tell_late(control: &Control, company: &str, beats: &Beats, now: Dat
     };
     match (beats.late_since(now), open) {
         (Some(since), None) => {
-            let mut hash = Sha256::new();
-            hash.update(company);
-            hash.update(now.timestamp_micros().to_le_bytes());
-            let dedup_key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let dedup_key = dedup_key(&[company, RULE_ID], now);
             let message = notices::late(&dedup_key, company, since, now);
             decision.verdict = message.title.clone();
             decision.openings.push(Opening {

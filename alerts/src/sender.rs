@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     AlertError, Control,
     control::{Intent, NOTICE, Outcome},
-    notices::undelivered,
+    notices::{mended, undelivered},
     notify::{
         self, Address, Answer, Class, Route, Routes,
         slack::{self, SETTLE, Thread},
@@ -20,8 +20,8 @@ const BACKOFF_SECS: [u64; 7] = [1, 2, 4, 8, 16, 32, 60];
 const LONGEST_WAIT_SECS: u64 = 3600;
 /// Seconds between attempts on a route that somebody must mend.
 const BROKEN_WAIT_SECS: i64 = 600;
-/// Attempts before a letter goes to its usual readers alone.
-const LETTER_ATTEMPTS: i64 = 3;
+/// Attempts, about half an hour of them, before a letter that a relay puts off goes to its usual readers alone.
+const LETTER_ATTEMPTS: i64 = 35;
 /// Seconds a vendor has to answer.
 const ANSWER_SECS: u64 = 10;
 /// Of an answer so much is read: Slack's repeats the whole message.
@@ -172,14 +172,25 @@ impl Sender {
                 Class::Degrade { reason }
             }
             Class::Retry { reason, .. }
-                if intent.route == Route::Email && intent.attempts >= LETTER_ATTEMPTS && plainer(&reason).is_some() =>
+                if intent.route == Route::Email
+                    && status.is_some()
+                    && intent.attempts >= LETTER_ATTEMPTS
+                    && plainer(&reason).is_some() =>
             {
                 Class::Degrade { reason }
             }
             class => class,
         };
-        let mut is_degraded = false;
+        // What is tried next instead.
+        let mut instead: Option<String> = None;
         let is_broken = matches!(class, Class::Broken { .. });
+        let has_moved = match address {
+            Address::Bot(bot) => thread
+                .posted
+                .as_ref()
+                .is_some_and(|posted| posted.channel != bot.channel),
+            _ => false,
+        };
         let (state, reason, again) = match class {
             Class::Delivered => ("delivered", String::new(), None),
             Class::Retry { after_secs, reason } => {
@@ -197,7 +208,12 @@ impl Sender {
                 ("superseded", reason, None)
             }
             Class::Degrade { reason } if plainer(&reason).is_some() => {
-                is_degraded = true;
+                instead = plainer(&reason);
+                ("pending", reason, Some(now))
+            }
+            // The channel of the first message is gone and there is another now: the news goes there.
+            Class::Broken { reason } if has_moved && slack::apart(&intent.body).is_some() => {
+                instead = slack::apart(&intent.body);
                 ("pending", reason, Some(now))
             }
             // It stays until somebody has mended the route; the others hear of it at once.
@@ -215,7 +231,7 @@ impl Sender {
                 ("dead", reason, None)
             }
         };
-        let is_first_break = state == "pending" && !is_degraded && intent.attempts == 0 && is_broken;
+        let waits_for_mending = is_broken && state == "pending" && instead.is_none();
         let posted = Some(&text).filter(|_| state == "delivered" && matches!(address, Address::Bot(_)));
         let is_over = state == "delivered" && intent.action == "resolve" && thread.posted.is_some();
         let outcome = Outcome {
@@ -226,13 +242,18 @@ impl Sender {
             status,
             answer: text.get(..text.floor_char_boundary(KEPT_BYTES)).unwrap_or_default(),
             latency_ms,
-            body: if is_degraded { plainer(&reason) } else { None },
+            body: instead,
             sent_as: posted.and_then(|text| slack::posted(text)),
             next: is_over.then_some(SETTLE),
-            elsewhere: if state == "dead" || is_first_break {
-                self.elsewhere(intent, &reason, now).await?
-            } else {
-                None
+            elsewhere: match state {
+                "dead" => self.elsewhere(intent, &reason, now).await?,
+                "pending" if waits_for_mending && !self.control.has_notice(intent).await? => {
+                    self.elsewhere(intent, &reason, now).await?
+                }
+                "delivered" if intent.attempts > 0 && self.control.has_notice(intent).await? => {
+                    self.mended(intent, now).await?
+                }
+                _ => None,
             },
         };
         self.control.book(intent, &outcome, now).await?;
@@ -259,14 +280,28 @@ impl Sender {
         let Some(incident) = self.control.incident(intent.incident_id).await? else {
             return Ok(None);
         };
-        let other = Route::ALL
+        // Where it is told anyhow; else by mail, and as a page only where nothing else is left.
+        let told = self.control.routes_of(intent.incident_id).await?;
+        let others = [Route::Pagerduty, Route::Slack, Route::Email]
             .into_iter()
-            .find(|route| *route != intent.route && self.routes.address(*route).is_some());
-        let Some(route) = other else {
+            .filter(|route| told.contains(route));
+        let mut others = others.chain([Route::Email, Route::Slack, Route::Pagerduty]);
+        let is_open = |route: &Route| *route != intent.route && self.routes.address(*route).is_some();
+        let Some(route) = others.find(is_open) else {
             return Ok(None);
         };
         let message = undelivered(&incident, intent.route, reason, now);
         Ok(Some((route, serde_json::to_string(&notify::body(route, &message))?)))
+    }
+
+    /// The page that a route was broken ends when it takes the alert after all.
+    async fn mended(&self, intent: &Intent, now: DateTime<Utc>) -> Result<Option<(Route, String)>, AlertError> {
+        let Some(incident) = self.control.incident(intent.incident_id).await? else {
+            return Ok(None);
+        };
+        let message = mended(&incident, intent.route, now);
+        let body = serde_json::to_string(&notify::body(Route::Pagerduty, &message))?;
+        Ok(self.routes.address(Route::Pagerduty).map(|_| (Route::Pagerduty, body)))
     }
 
     async fn post(&self, url: url::Url, bearer: Option<&str>, body: &serde_json::Value) -> Result<Answer, String> {

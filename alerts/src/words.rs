@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
-
 use crate::{
     AlertError, Class, Incident, IncidentKind, Route, Rule, Runner,
     control::{Decision, Kept, Opening, Told, Update},
     decide::{Case, Outline},
+    dedup_key::dedup_key,
     drivers::Driver,
     message::{Action, Message, cut},
     notices::ended,
@@ -79,7 +77,7 @@ impl Runner {
             ..Decision::default()
         };
         for (kind, group_key, members) in outline.openings {
-            let dedup_key = self.dedup_key(&rule.id, kind, &group_key, tick.now);
+            let dedup_key = dedup_key(&[&self.settings.company, &rule.id, kind.name(), &group_key], tick.now);
             let mut message = story(kind, Action::Trigger, None, &dedup_key, &members, &parts);
             if kind == IncidentKind::Breach {
                 self.name_oncall(&mut message, rule.class, tick.now);
@@ -116,7 +114,9 @@ impl Runner {
                 joined: listed(new),
                 ..Update::default()
             };
-            if incident.suppressed_by.is_some() {
+            // Of what waited for a digest and is no opportunity any more, people hear now.
+            let is_untold = incident.told_at.is_none() && !is_for_digest(incident.kind);
+            if incident.suppressed_by.is_some() || is_untold {
                 if tick.suppressor(rule, incident.kind, members).is_none() {
                     let mut message = message(Action::Trigger, members);
                     if incident.kind == IncidentKind::Breach {
@@ -138,6 +138,9 @@ impl Runner {
                     let rest = members.iter().filter(|entity| !loud.contains(entity));
                     let in_order: Vec<String> = loud.iter().copied().chain(rest).cloned().collect();
                     update.told = tell(incident.kind, message(Action::Update, &in_order));
+                }
+                if is_for_digest(incident.kind) && !new.is_empty() {
+                    update.retitled = Some(message(Action::Trigger, members).title);
                 }
                 update.owes = quiet.into_iter().filter(|entity| !is_owed(entity)).cloned().collect();
             }
@@ -219,16 +222,6 @@ impl Runner {
         }
         self.control.apply(&decision, tick.now).await?;
         Ok(())
-    }
-
-    fn dedup_key(&self, rule_id: &str, kind: IncidentKind, group_key: &str, now: DateTime<Utc>) -> String {
-        let mut hash = Sha256::new();
-        for part in [&self.settings.company, rule_id, kind.name(), group_key] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part.as_bytes());
-        }
-        hash.update(now.timestamp_micros().to_le_bytes());
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

@@ -323,5 +323,41 @@ async fn a_bot_that_was_let_go_is_told_elsewhere_and_its_alerts_wait_for_it() {
     look("2026-03-16T10:10:00Z");
     let asked = slack.asked();
     assert_eq!((asked.len(), asked[1].0.as_str()), (2, "chat.postMessage"));
-    assert_eq!(told(), 2);
+    look("2026-03-16T10:10:01Z");
+    let actions: Vec<String> = crate::alerts::events(&vendor)
+        .into_iter()
+        .map(|(_, action)| action)
+        .collect();
+    assert_eq!(
+        actions,
+        ["trigger", "trigger", "resolve"],
+        "the page about Slack is over"
+    );
+
+    // The channel is another now: what is new of the incident goes there.
+    slack.errors.lock().unwrap().push("is_archived");
+    let mut bot = bot(&address);
+    bot.push(("ATALAYA_SLACK_CHANNEL", "C0OTHER"));
+    home.ok(&["alerts", "ack", "1", "--by", "ana"]);
+    for now in ["2026-03-16T10:11:00Z", "2026-03-16T10:11:01Z"] {
+        let mut command = home.command(&["alerts", "run", "--once"]);
+        assert!(
+            command
+                .env("ATALAYA_NOW", now)
+                .envs(bot.clone())
+                .output()
+                .unwrap()
+                .status
+                .success()
+        );
+    }
+    let (method, body, _) = slack.asked().pop().unwrap();
+    assert_eq!(
+        (method.as_str(), body["channel"].as_str()),
+        ("chat.postMessage", Some("C0OTHER"))
+    );
+    assert!(
+        body["text"].as_str().unwrap().contains("Lo tiene ana") && body["thread_ts"].is_null(),
+        "{body}"
+    );
 }

@@ -40,6 +40,8 @@ pub(crate) struct Update {
     pub(crate) incident_id: i64,
     /// What joined, in words; empty when nothing did.
     pub(crate) joined: String,
+    /// What it is called now, where it shall be in the next digest again.
+    pub(crate) retitled: Option<String>,
     /// Things of which people will hear when their silence ends.
     pub(crate) owes: Vec<String>,
     /// Things of which people hear now, or that are gone.
@@ -231,6 +233,13 @@ async fn apply_update(
 ) -> Result<(), AlertError> {
     if !update.joined.is_empty() {
         add_event(connection, update.incident_id, "joined", "atalaya", &update.joined, now).await?;
+    }
+    if let Some(title) = &update.retitled {
+        sqlx::query("UPDATE incidents SET title = ?2, told_at_ms = NULL WHERE id = ?1")
+            .bind(update.incident_id)
+            .bind(title)
+            .execute(&mut *connection)
+            .await?;
     }
     for (entities, statement) in [
         (

@@ -157,6 +157,15 @@ impl Control {
         Ok(rows.iter().map(incident).collect::<Result<_, _>>()?)
     }
 
+    /// When a rule's last incident began.
+    pub(crate) async fn last_of(&self, rule_id: &str) -> Result<Option<DateTime<Utc>>, AlertError> {
+        let last: Option<i64> = sqlx::query_scalar("SELECT MAX(opened_at_ms) FROM incidents WHERE rule_id = ?1")
+            .bind(rule_id)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(last.map(instant))
+    }
+
     /// What happened to an incident, in order.
     pub async fn timeline(&self, incident_id: i64) -> Result<Vec<TimelineEntry>, AlertError> {
         let rows = sqlx::query("SELECT * FROM timeline WHERE incident_id = ?1 ORDER BY id")

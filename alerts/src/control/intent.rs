@@ -125,6 +125,29 @@ impl Control {
         Ok(thread)
     }
 
+    /// Whether another route was told that this one is not delivered.
+    pub(crate) async fn has_notice(&self, intent: &Intent) -> Result<bool, AlertError> {
+        let many: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM intents WHERE incident_id = ?1 AND action = ?2 AND route <> ?3")
+                .bind(intent.incident_id)
+                .bind(NOTICE)
+                .bind(intent.route.name())
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(many > 0)
+    }
+
+    /// Routes on which an incident was told.
+    pub(crate) async fn routes_of(&self, incident_id: i64) -> Result<Vec<Route>, AlertError> {
+        let names: Vec<String> =
+            sqlx::query_scalar("SELECT DISTINCT route FROM intents WHERE incident_id = ?1 AND action <> ?2")
+                .bind(incident_id)
+                .bind(NOTICE)
+                .fetch_all(&self.pool)
+                .await?;
+        Ok(names.iter().filter_map(|name| Route::parse(name)).collect())
+    }
+
     /// All intents of an incident, in order.
     pub async fn intents(&self, incident_id: i64) -> Result<Vec<Intent>, AlertError> {
         let rows = sqlx::query("SELECT * FROM intents WHERE incident_id = ?1 ORDER BY id")

@@ -67,7 +67,6 @@ impl Watcher {
             None => runner,
         };
         let addressed = routes.addressed();
-        context.pulse.begin(clock.now());
         let sender = Sender::new(control.clone(), routes, Arc::clone(&clock))?;
         Ok(Self {
             runner: Arc::new(runner),
@@ -112,6 +111,7 @@ impl Watcher {
 
     /// Runs until `commits` ends. Deciding and sending do not wait for each other: a vendor that hangs delays no decision.
     pub(crate) async fn run(self, commits: watch::Receiver<u64>) {
+        self.pulse.begin(self.clock.now());
         let decided = Notify::new();
         tokio::select! {
             () = self.decide(commits, &decided) => {}

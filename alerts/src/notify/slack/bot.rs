@@ -14,7 +14,7 @@ const EDITED_CHARS: usize = 3_900;
 pub(crate) struct Bot {
     base: Url,
     pub(crate) token: String,
-    channel: String,
+    pub(crate) channel: String,
 }
 
 impl std::fmt::Debug for Bot {
@@ -81,7 +81,7 @@ pub(super) fn is_edit(action: &str) -> bool {
 /// Method and body of a step.
 fn compose(channel: &str, action: &str, body: &Value, thread: &Thread) -> (&'static str, Value) {
     let is_edit = is_edit(action) && body["is_reply"] != true;
-    let Some(posted) = &thread.posted else {
+    let Some(posted) = thread.posted.as_ref().filter(|_| body["is_apart"] != true) else {
         return ("chat.postMessage", with_buttons(channel, body, action == "trigger"));
     };
     match thread.root.as_ref().filter(|_| is_edit) {
@@ -167,6 +167,13 @@ pub(crate) fn as_reply(body: &str) -> Option<String> {
     let mut body: Value = serde_json::from_str(body).ok()?;
     let is_reply = body.as_object_mut()?.insert("is_reply".to_owned(), true.into());
     is_reply.is_none().then(|| body.to_string())
+}
+
+/// A body that is written to the channel of today, apart from the first message.
+pub(crate) fn apart(body: &str) -> Option<String> {
+    let mut body: Value = serde_json::from_str(body).ok()?;
+    let is_apart = body.as_object_mut()?.insert("is_apart".to_owned(), true.into());
+    is_apart.is_none().then(|| body.to_string())
 }
 
 /// What a message is known by, from Slack's answer.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Answer, Class, retry_after_secs};
 
 pub(crate) use blocks::{ACKNOWLEDGE, SNOOZE, SNOOZE_SECS, body};
-pub(crate) use bot::{Bot, Posted, SETTLE, Thread, posted};
+pub(crate) use bot::{Bot, Posted, SETTLE, Thread, apart, posted};
 use bot::{as_reply, is_edit};
 
 /// Answers that say "not now".
@@ -67,6 +67,7 @@ pub(super) fn for_webhook(body: &Value) -> Value {
     if let Some(fields) = body.as_object_mut() {
         fields.remove("buttons");
         fields.remove("is_reply");
+        fields.remove("is_apart");
     }
     body
 }
