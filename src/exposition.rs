@@ -1,6 +1,6 @@
 use std::sync::atomic::AtomicU64;
 
-use atalaya_alerts::{Control, Routes};
+use atalaya_alerts::{Control, Route};
 use chrono::{DateTime, Utc};
 use prometheus_client::{
     encoding::text::encode,
@@ -14,14 +14,22 @@ type Labels = Vec<(String, String)>;
 type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 type Counters = Family<Labels, Counter>;
 
+/// What is told of alerts where this process watches the rules.
+#[derive(Clone)]
+pub(crate) struct Watching {
+    pub(crate) control: Control,
+    /// Routes that have an address.
+    pub(crate) addressed: Vec<Route>,
+}
+
 /// Numbers about a process that serves a home, as Prometheus reads them. They are made when somebody asks: what they tell stands in
 /// the control database and in the process, and nowhere twice.
-pub(crate) async fn exposition(context: &Context, control: Option<&Control>) -> anyhow::Result<String> {
+pub(crate) async fn exposition(context: &Context, watching: Option<&Watching>) -> anyhow::Result<String> {
     let mut registry = Registry::with_prefix("atalaya");
     let build = gauges(&mut registry, "build_info", "Which Atalaya this is");
     set(&build, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    if let Some(control) = control {
-        alerts(context, control, &mut registry).await?;
+    if let Some(watching) = watching {
+        alerts(context, watching, &mut registry).await?;
     }
     sources(context, &mut registry);
     let mut text = String::new();
@@ -29,7 +37,7 @@ pub(crate) async fn exposition(context: &Context, control: Option<&Control>) -> 
     Ok(text)
 }
 
-async fn alerts(context: &Context, control: &Control, registry: &mut Registry) -> anyhow::Result<()> {
+async fn alerts(context: &Context, watching: &Watching, registry: &mut Registry) -> anyhow::Result<()> {
     let now = context.clock.now();
     let beats = context.pulse.beats();
     let looks = counters(registry, "alerts_looks", "Looks at all rules, by their outcome");
@@ -54,7 +62,7 @@ async fn alerts(context: &Context, control: &Control, registry: &mut Registry) -
         took,
     );
 
-    let figures = control.figures().await?;
+    let figures = watching.control.figures().await?;
     let open = gauges(registry, "alerts_incidents_open", "Incidents that are not over");
     for ((severity, is_taken), many) in &figures.open {
         let taken = if *is_taken { "yes" } else { "no" };
@@ -77,8 +85,7 @@ async fn alerts(context: &Context, control: &Control, registry: &mut Registry) -
         "alerts_oldest_waiting_seconds",
         "How long the oldest notification of a route that has an address has been waiting",
     );
-    let addressed = Routes::from_variables(|name| std::env::var(name).ok())?.addressed();
-    let has_address = |name: &str| addressed.iter().any(|route| route.name() == name);
+    let has_address = |name: &str| watching.addressed.iter().any(|route| route.name() == name);
     for (route, since) in figures.waiting_since.iter().filter(|(route, _)| has_address(route)) {
         set(&waiting, &[("route", route)], seconds(now) - seconds(*since));
     }

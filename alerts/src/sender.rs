@@ -131,7 +131,13 @@ impl Sender {
         let mut thread = Thread::default();
         // What is sent without its secrets, for the ledger.
         let (answer, request) = match address {
-            Address::Mail(mailbox) => (mailbox.send(&body, started).await, intent.body.clone()),
+            Address::Mail(mailbox) => {
+                let sent = mailbox.send(&body, started).await;
+                (
+                    sent.map_err(|reason| format!("ambiguous: {reason}")),
+                    intent.body.clone(),
+                )
+            }
             Address::Http(url, secret) => {
                 let mut request = notify::plain(intent.route, &body);
                 let shown = request.to_string();
@@ -158,7 +164,7 @@ impl Sender {
             Err(reason) => (
                 Class::Retry {
                     after_secs: None,
-                    reason: format!("ambiguous: {reason}"),
+                    reason: reason.clone(),
                 },
                 None,
                 reason,
@@ -247,11 +253,19 @@ impl Sender {
             next: is_over.then_some(SETTLE),
             elsewhere: match state {
                 "dead" => self.elsewhere(intent, &reason, now).await?,
-                "pending" if waits_for_mending && !self.control.has_notice(intent).await? => {
-                    self.elsewhere(intent, &reason, now).await?
+                "pending" if waits_for_mending => {
+                    let noticed = self.control.noticed_on(intent.incident_id).await?;
+                    match noticed.iter().any(|route| *route != intent.route) {
+                        true => None,
+                        false => self.elsewhere(intent, &reason, now).await?,
+                    }
                 }
-                "delivered" if intent.attempts > 0 && self.control.has_notice(intent).await? => {
-                    self.mended(intent, now).await?
+                "delivered" if intent.attempts > 0 && intent.route != Route::Pagerduty => {
+                    let noticed = self.control.noticed_on(intent.incident_id).await?;
+                    match noticed.contains(&Route::Pagerduty) {
+                        true => self.mended(intent, now).await?,
+                        false => None,
+                    }
                 }
                 _ => None,
             },
@@ -306,7 +320,16 @@ impl Sender {
 
     async fn post(&self, url: url::Url, bearer: Option<&str>, body: &serde_json::Value) -> Result<Answer, String> {
         // The address may hold a secret; it never goes into a message.
-        let plain = |error: reqwest::Error| error.without_url().to_string();
+        let plain = |error: reqwest::Error| {
+            let is_unsent = error.is_connect();
+            let error = error.without_url();
+            let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+            let words = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+            match is_unsent {
+                true => format!("not sent: {words}"),
+                false => format!("ambiguous: {words}"),
+            }
+        };
         let mut request = self.client.post(url).json(body);
         if let Some(token) = bearer {
             request = request.bearer_auth(token);

@@ -89,6 +89,16 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
                     Some(hours((gap.to_at - gap.from_at).num_seconds())),
                 ]);
             }
+            if !found.unnamed.is_empty() {
+                let classes: Vec<&str> = found.unnamed.iter().map(|class| class.name()).collect();
+                console.note(&format!(
+                    "no policy names anybody for incidents of: {}",
+                    classes.join(", ")
+                ));
+            }
+            if found.gaps.is_empty() && oncall.policies.is_empty() {
+                return Ok(1);
+            }
             if found.gaps.is_empty() {
                 console.note(&format!("somebody is told at any time until {}", shown(zone, to_at)));
                 return Ok(0);

@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use atalaya_alerts::Control;
+use atalaya_alerts::{Control, Routes};
 use atalaya_ingest::{Connection, Receivers, SOURCES_FILE, Sources, router};
 use atalaya_metrics::Evaluator;
 use atalaya_server::{Exposition, Server};
@@ -10,7 +10,12 @@ use clap::Args;
 use tokio::{net::TcpListener, signal::unix::SignalKind, sync::watch, task::JoinSet};
 
 use super::alerts;
-use crate::{console::Console, context::Context, delegate, exposition::exposition};
+use crate::{
+    console::Console,
+    context::Context,
+    delegate,
+    exposition::{Watching, exposition},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -91,15 +96,18 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
 
 /// What `/metrics` tells: of the process, and of its alerts where it watches the rules.
 async fn figures_of(context: &Context, home: &Home) -> anyhow::Result<Exposition> {
-    let control = match context.watching {
-        true => Some(Control::open(&home.control_database()).await?),
+    let watching = match context.watching {
+        true => Some(Watching {
+            control: Control::open(&home.control_database()).await?,
+            addressed: Routes::from_variables(|name| std::env::var(name).ok())?.addressed(),
+        }),
         false => None,
     };
     let context = context.clone();
     Ok(Arc::new(move || {
-        let (context, control) = (context.clone(), control.clone());
+        let (context, watching) = (context.clone(), watching.clone());
         Box::pin(async move {
-            let text = exposition(&context, control.as_ref()).await;
+            let text = exposition(&context, watching.as_ref()).await;
             text.map_err(|error| error.to_string())
         })
     }))

@@ -177,6 +177,14 @@ fn the_months_ahead_say_who_carries_what_and_when_nobody_is_told() {
         early.out
     );
 
+    // Turns that no policy uses reach nobody.
+    let unused = ROTA.split("[[policy]]").next().unwrap();
+    std::fs::write(home.path().join("oncall.toml"), unused).unwrap();
+    let ahead = home.run(&["oncall", "simulate"]);
+    assert_eq!(ahead.code, Some(1));
+    let said = "no policy names anybody for incidents of: critical, infrastructure, sla, product";
+    assert!(ahead.err.contains(said), "{}", ahead.err);
+
     let wrong = ROTA.replace("slack = \"U0ANA\"", "slack = \"<!channel>\"");
     std::fs::write(home.path().join("oncall.toml"), wrong).unwrap();
     home.now = Some("2026-03-16T10:00:00Z".to_owned());

@@ -177,7 +177,8 @@ impl Control {
             if done.rows_affected() == 0 {
                 continue;
             }
-            add_event(&mut transaction, *id, "told", "atalaya", "no longer suppressed", now).await?;
+            let event = if told.is_empty() { "released" } else { "told" };
+            add_event(&mut transaction, *id, event, "atalaya", "no longer suppressed", now).await?;
             add_told(&mut transaction, *id, told, now).await?;
             tell_who_has_it(&mut transaction, *id, now).await?;
         }

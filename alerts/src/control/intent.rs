@@ -125,26 +125,22 @@ impl Control {
         Ok(thread)
     }
 
-    /// Whether another route was told that this one is not delivered.
-    pub(crate) async fn has_notice(&self, intent: &Intent) -> Result<bool, AlertError> {
-        let many: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM intents WHERE incident_id = ?1 AND action = ?2 AND route <> ?3")
-                .bind(intent.incident_id)
-                .bind(NOTICE)
-                .bind(intent.route.name())
-                .fetch_one(&self.pool)
-                .await?;
-        Ok(many > 0)
+    /// Routes that were told that another did not take something of an incident.
+    pub(crate) async fn noticed_on(&self, incident_id: i64) -> Result<Vec<Route>, AlertError> {
+        self.routes_where(incident_id, "action = 'notice'").await
     }
 
     /// Routes on which an incident was told.
     pub(crate) async fn routes_of(&self, incident_id: i64) -> Result<Vec<Route>, AlertError> {
-        let names: Vec<String> =
-            sqlx::query_scalar("SELECT DISTINCT route FROM intents WHERE incident_id = ?1 AND action <> ?2")
-                .bind(incident_id)
-                .bind(NOTICE)
-                .fetch_all(&self.pool)
-                .await?;
+        self.routes_where(incident_id, "action <> 'notice'").await
+    }
+
+    async fn routes_where(&self, incident_id: i64, condition: &'static str) -> Result<Vec<Route>, AlertError> {
+        let query = format!("SELECT DISTINCT route FROM intents WHERE incident_id = ?1 AND {condition}");
+        let names: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(query))
+            .bind(incident_id)
+            .fetch_all(&self.pool)
+            .await?;
         Ok(names.iter().filter_map(|name| Route::parse(name)).collect())
     }
 

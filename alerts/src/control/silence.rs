@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use sqlx::Row;
+use sqlx::{Row, sqlite::SqliteQueryResult};
 
 use super::{Control, instant};
 use crate::AlertError;
@@ -36,25 +36,18 @@ impl Silence {
 impl Control {
     /// Adds a silence and returns its number.
     pub async fn add_silence(&self, silence: &Silence) -> Result<i64, AlertError> {
-        let done = sqlx::query(
-            "INSERT INTO silences (rule_id, entity, from_ms, until_ms, actor, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )
-        .bind(&silence.rule_id)
-        .bind(&silence.entity)
-        .bind(silence.from_at.timestamp_millis())
-        .bind(silence.until_at.timestamp_millis())
-        .bind(&silence.actor)
-        .bind(&silence.reason)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.last_insert_rowid())
+        Ok(self.insert_silence(silence, None).await?.last_insert_rowid())
     }
 
     /// Adds a silence that somebody asked for elsewhere; asked for again, it is the same one. `false` when it was known.
     pub(crate) async fn hear_silence(&self, silence: &Silence, origin: &str) -> Result<bool, AlertError> {
+        Ok(self.insert_silence(silence, Some(origin)).await?.rows_affected() == 1)
+    }
+
+    async fn insert_silence(&self, silence: &Silence, origin: Option<&str>) -> Result<SqliteQueryResult, AlertError> {
         let done = sqlx::query(
-            "INSERT OR IGNORE INTO silences (rule_id, entity, from_ms, until_ms, actor, reason, origin)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO silences (rule_id, entity, from_ms, until_ms, actor, reason, origin)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (origin) DO NOTHING",
         )
         .bind(&silence.rule_id)
         .bind(&silence.entity)
@@ -65,7 +58,7 @@ impl Control {
         .bind(origin)
         .execute(&self.pool)
         .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done)
     }
 
     /// Ends a silence; `false` when there is none of that number that still lasts.

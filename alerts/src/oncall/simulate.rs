@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::Class;
+
 use super::{
     Oncall,
     shifts::{Span, join, night_secs},
@@ -38,12 +40,20 @@ pub struct Simulation {
     pub burdens: BTreeMap<(String, String), Burden>,
     /// In order.
     pub gaps: Vec<Gap>,
+    /// Classes of incidents for which no policy names anybody. Opportunities wake nobody and need none.
+    pub unnamed: Vec<Class>,
 }
 
 impl Oncall {
     /// Looks ahead between two moments.
     pub fn simulate(&self, from_at: DateTime<Utc>, to_at: DateTime<Utc>) -> Simulation {
-        let mut found = Simulation::default();
+        let mut found = Simulation {
+            unnamed: Class::ALL
+                .into_iter()
+                .filter(|class| *class != Class::Opportunity && self.policy(*class).is_none())
+                .collect(),
+            ..Simulation::default()
+        };
         let mut covered: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
         for rotation in self.rotations.values() {
             let mut before: Option<(String, DateTime<Utc>)> = None;

@@ -66,6 +66,15 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Critical,
+        Self::Opportunity,
+        Self::Infrastructure,
+        Self::Sla,
+        Self::Product,
+    ];
+
     /// The word used in files and lists.
     pub fn name(self) -> &'static str {
         match self {
