@@ -67,6 +67,8 @@ pub(crate) struct Message {
     pub(crate) mentions: Vec<String>,
     /// Addresses of those who get a letter beside the usual readers.
     pub(crate) also_to: Vec<String>,
+    /// Whether a beginning can be told more than once under its key, each time in words of its own.
+    pub(crate) may_recur: bool,
     /// Whether an end is good news.
     pub(crate) is_well: bool,
     pub(crate) at: DateTime<Utc>,

@@ -21,6 +21,7 @@ pub(crate) fn undelivered(incident: &Incident, route: Route, reason: &str, at: D
         ),
         lines: vec![cut(reason), format!("incident {}", incident.id)],
         details: json!({"incident": incident.id, "route": name, "reason": reason}),
+        may_recur: true,
         ..notice(incident, Action::Trigger, at)
     }
 }
@@ -144,6 +145,7 @@ fn own(rule_id: &str, dedup_key: &str, action: Action, at: DateTime<Utc>) -> Mes
         answers: Answers::None,
         mentions: Vec::new(),
         also_to: Vec::new(),
+        may_recur: false,
         is_well: false,
         at,
     }

@@ -127,6 +127,7 @@ impl Story<'_> {
             },
             mentions: Vec::new(),
             also_to: Vec::new(),
+            may_recur: false,
             is_well: matches!(self.ending, Some((Ending::Recovered | Ending::Sees, _))),
             at: self.at,
         }

@@ -146,8 +146,8 @@ impl header::Header for AutoSubmitted {
 pub(super) fn body(message: &Message) -> Value {
     let thread = format!("<{}@atalaya>", message.dedup_key);
     let message_id = match message.action {
-        Action::Trigger => thread.clone(),
-        // Two letters of one look are two letters.
+        Action::Trigger if !message.may_recur => thread.clone(),
+        // Two letters of one look are two letters, and so are two beginnings under one key: a mailbox keeps one of each name.
         action => {
             let digest = Sha256::digest(message.all_lines().join("\n").as_bytes());
             let digest: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
@@ -233,6 +233,36 @@ pub(super) fn classify(answer: &Answer) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Incident, IncidentKind, Route, notices::undelivered};
+
+    #[test]
+    fn two_refusals_of_one_route_are_two_letters_in_one_thread() {
+        let at: DateTime<Utc> = "2026-03-16T10:00:00Z".parse().unwrap();
+        let incident = Incident {
+            id: 7,
+            rule_id: "cpu_high".to_owned(),
+            kind: IncidentKind::Breach,
+            group_key: String::new(),
+            severity: "critical".to_owned(),
+            dedup_key: "k".to_owned(),
+            opened_at: at,
+            resolved_at: None,
+            title: "CPU".to_owned(),
+            suppressed_by: None,
+            told_at: None,
+            acknowledged_at: None,
+            acknowledged_by: None,
+        };
+        let letter = |reason, secs| {
+            let at = at + chrono::TimeDelta::seconds(secs);
+            body(&undelivered(&incident, Route::Slack, reason, at))
+        };
+        let (first, second) = (letter("invalid_blocks", 0), letter("channel_is_archived", 60));
+        assert_ne!(first["message_id"], second["message_id"]);
+        assert_eq!(first["thread"], second["thread"]);
+        // The same one, sent twice, stays one.
+        assert_eq!(first, letter("invalid_blocks", 0));
+    }
 
     #[test]
     fn a_letter_goes_to_its_usual_readers_where_one_more_is_refused() {
