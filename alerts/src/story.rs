@@ -242,13 +242,7 @@ impl Story<'_> {
     /// How many more there are, and of which period a figure is.
     fn beside(&self, language: Language, observed: &Observed) -> Vec<String> {
         let mut lines = Vec::new();
-        if self.members.len() > LISTED {
-            lines.push(format!(
-                "{} {}",
-                language.pick("and more:", "y más:"),
-                language.integer(i64::try_from(self.members.len() - LISTED).unwrap_or(i64::MAX))
-            ));
-        }
+        lines.extend(and_more(language, self.members.len()));
         if let (Watch::Metric { .. }, Some(windows)) = (&self.rule.watch, observed.windows) {
             lines.push(format!(
                 "{}: {}",
@@ -336,12 +330,13 @@ impl Story<'_> {
             "This rule cannot be judged, so nobody would be told if it fired",
             "Esta regla no se puede evaluar, así que nadie se enteraría si se disparase",
         );
-        let things: Vec<String> = self
-            .members
-            .iter()
-            .filter(|(entity, _)| entity != RULE_ITSELF && entity != ALL)
+        let is_thing = |(entity, _): &&(String, Option<String>)| entity != RULE_ITSELF && entity != ALL;
+        let named = self.members.iter().filter(is_thing);
+        let things: Vec<String> = named
+            .clone()
             .take(LISTED)
             .map(|(entity, label)| shown_name(entity, label.as_deref()))
+            .chain(and_more(language, named.count()))
             .collect();
         let things = if things.is_empty() {
             String::new()
@@ -498,3 +493,13 @@ fn change_percent(language: Language, reading: &Reading) -> String {
     }
     language.signed_percent(reading.numerator as f64 / reading.denominator as f64, 2)
 }
+
+/// How many things are not named, where they are too many.
+fn and_more(language: Language, many: usize) -> Option<String> {
+    let left_out = many.checked_sub(LISTED).filter(|left_out| *left_out > 0)?;
+    let left_out = language.integer(i64::try_from(left_out).unwrap_or(i64::MAX));
+    Some(format!("{} {left_out}", language.pick("and more:", "y más:")))
+}
+
+#[cfg(test)]
+mod tests;
