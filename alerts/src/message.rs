@@ -125,6 +125,12 @@ pub(crate) struct Chart {
     pub(crate) series: Vec<(String, Vec<f64>)>,
 }
 
+/// How many are not listed, where some are not.
+pub(crate) fn and_more(language: Language, left_out: usize) -> Option<String> {
+    let number = language.integer(i64::try_from(left_out).unwrap_or(i64::MAX));
+    (left_out > 0).then(|| format!("{} {number}", language.pick("and more:", "y más:")))
+}
+
 /// Text of others on one line, and not too long.
 pub(crate) fn cut(text: &str) -> String {
     let flat: String = text

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     Incident, Route, canary, digest,
-    message::{Action, Answers, Message, Table, cut},
+    message::{Action, Answers, Message, Table, and_more, cut},
 };
 
 /// What is told when a route will never take a notification. It has a key of its own: it must not end or join the alert.
@@ -95,13 +95,12 @@ pub(crate) fn digest(
     at: DateTime<Utc>,
 ) -> Message {
     let left_out = many.saturating_sub(table.rows.len());
-    let more = format!("{} {left_out}", language.pick("and more:", "y más:"));
     Message {
         title: format!(
             "{}: {many} ({company})",
             language.pick("Opportunities", "Oportunidades")
         ),
-        lines: Vec::from_iter((left_out > 0).then_some(more)),
+        lines: Vec::from_iter(and_more(language, left_out)),
         details: json!({"opportunities": many}),
         company: company.to_owned(),
         table: Some(table),

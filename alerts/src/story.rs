@@ -10,7 +10,7 @@ use crate::{
     decide::RULE_ITSELF,
     drivers::Driver,
     limit::{lasting, show, show_beside},
-    message::{Action, Answers, Chart, Message, Table, cut},
+    message::{Action, Answers, Chart, Message, Table, and_more, cut},
     observe::{ALL, Observed},
     rule::Watch,
 };
@@ -242,7 +242,7 @@ impl Story<'_> {
     /// How many more there are, and of which period a figure is.
     fn beside(&self, language: Language, observed: &Observed) -> Vec<String> {
         let mut lines = Vec::new();
-        lines.extend(and_more(language, self.members.len()));
+        lines.extend(and_more(language, self.members.len().saturating_sub(LISTED)));
         if let (Watch::Metric { .. }, Some(windows)) = (&self.rule.watch, observed.windows) {
             lines.push(format!(
                 "{}: {}",
@@ -336,7 +336,7 @@ impl Story<'_> {
             .clone()
             .take(LISTED)
             .map(|(entity, label)| shown_name(entity, label.as_deref()))
-            .chain(and_more(language, named.count()))
+            .chain(and_more(language, named.count().saturating_sub(LISTED)))
             .collect();
         let things = if things.is_empty() {
             String::new()
@@ -492,13 +492,6 @@ fn change_percent(language: Language, reading: &Reading) -> String {
         return "–".to_owned();
     }
     language.signed_percent(reading.numerator as f64 / reading.denominator as f64, 2)
-}
-
-/// How many things are not named, where they are too many.
-fn and_more(language: Language, many: usize) -> Option<String> {
-    let left_out = many.checked_sub(LISTED).filter(|left_out| *left_out > 0)?;
-    let left_out = language.integer(i64::try_from(left_out).unwrap_or(i64::MAX));
-    Some(format!("{} {left_out}", language.pick("and more:", "y más:")))
 }
 
 #[cfg(test)]

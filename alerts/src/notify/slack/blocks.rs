@@ -48,10 +48,7 @@ pub(crate) fn body(message: &Message) -> Value {
     if let Some(table) = &message.table {
         let (shown, left_out) = fitting(table, room);
         blocks.extend((!shown.rows.is_empty()).then(|| data_table(&shown)));
-        if left_out > 0 {
-            let words = message.language.pick("and more:", "y más:");
-            blocks.push(context(&format!("{words} {left_out}")));
-        }
+        blocks.extend(crate::message::and_more(message.language, left_out).map(|text| context(&text)));
     }
     blocks.extend(footer);
     blocks.extend(mentions(&message.mentions));
