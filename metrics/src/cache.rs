@@ -11,10 +11,16 @@ use atalaya_store::{Home, Snapshot, StoreError};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use tokio::sync::OnceCell;
 
-use crate::operator::Runs;
+use crate::{
+    figures::{Frame, SharedFigures},
+    operator_inputs::Runs,
+};
 
 /// Answers kept; a board asks some dozens.
 const MOST_ANSWERS: usize = 512;
+
+/// Sums kept: a board asks for some ranges of periods.
+const MOST_FIGURES: usize = 8;
 
 /// Minutes after which a question is computed anew though no data came. Midnights fall on such a boundary in every zone.
 const FRESH_MINUTES: i64 = 5;
@@ -53,6 +59,8 @@ pub(crate) struct Cache {
     shared: Mutex<BTreeMap<(String, String), SharedRows>>,
     /// Where the operator's runs are, by snapshot.
     runs: Mutex<BTreeMap<String, SharedRuns>>,
+    /// Sums over all customers, by what they hang on.
+    figures: Mutex<Vec<(Frame, SharedFigures)>>,
 }
 
 /// The operator's runs, once somebody has looked for them; none where it cannot read them.
@@ -85,6 +93,30 @@ impl Cache {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.retain(|kept, _| *kept == snapshot);
         Arc::clone(runs.entry(snapshot).or_default())
+    }
+
+    /// Where the sums of a frame are, or will be: those of a frame that covers it, where there is one.
+    pub(crate) fn figures(&self, frame: Frame) -> SharedFigures {
+        let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        figures.retain(|(kept, _)| kept.snapshot == frame.snapshot);
+        if let Some((_, shared)) = figures.iter().find(|(kept, _)| kept.covers(&frame)) {
+            return Arc::clone(shared);
+        }
+        if figures.len() >= MOST_FIGURES {
+            figures.remove(0);
+        }
+        let shared = SharedFigures::default();
+        figures.push((frame, Arc::clone(&shared)));
+        shared
+    }
+
+    /// For how many frames there are sums.
+    pub(crate) fn figures_kept(&self) -> usize {
+        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = figures
+            .iter()
+            .filter(|(_, shared)| shared.get().is_some_and(Option::is_some));
+        kept.count()
     }
 
     /// What a signal said of the same data within the last minute, where that is asked for again.

@@ -18,7 +18,8 @@ use crate::{
     cache::Cache,
     freshness::fresh_at,
     known_view_name,
-    operator::{self, Runs},
+    operator::{self, Stand, Stands},
+    operator_inputs::{self, Runs},
     series_from_rows,
 };
 
@@ -29,11 +30,12 @@ pub struct Evaluator {
     clock: Arc<dyn Clock>,
     proofs: Proofs,
     policy: Policy,
+    stands: Stands,
     pub(crate) cache: Cache,
     /// Whether every definition runs as SQL.
     sql_only: bool,
     /// Threads of a question, when not as many as the machine has.
-    threads: Option<usize>,
+    pub(crate) threads: Option<usize>,
 }
 
 impl Evaluator {
@@ -51,9 +53,11 @@ impl Evaluator {
             }
         };
         let policy = Policy::of_home(text.as_deref().map(|text| (place.as_str(), text)), home.settings())?;
+        let catalog = Catalog::embedded()?;
         Ok(Self {
             home,
-            catalog: Catalog::embedded()?,
+            stands: Stands::new(&catalog),
+            catalog,
             clock,
             proofs,
             policy,
@@ -328,31 +332,45 @@ impl Evaluator {
                 .register_rows(constant.name, schema, vec![batch])
                 .map_err(engine(constant.name))?;
         }
-        let mut computed = operator::stands_in(&self.catalog, plan, snapshot);
+        let wanted: Vec<&str> = plan.ids.iter().map(String::as_str).collect();
+        let mut computed = if self.sql_only {
+            BTreeMap::new()
+        } else {
+            self.stands.of(&self.catalog, plan, snapshot)
+        };
         // Looking for the runs reads every item: only for questions that the operator answers.
-        let runs = if self.sql_only || computed.is_empty() {
+        let (_, reached) = operator::needed(plan, &wanted, &computed);
+        let runs = if reached.is_empty() {
             None
         } else {
             self.runs(snapshot).await?
         };
-        if runs.is_none() {
+        let mut inputs_read = BTreeSet::new();
+        if let Some(runs) = runs {
+            // What the operator reads comes first, what reads the operator's rows last.
+            (inputs_read, _) = operator::needed(plan, &operator::INPUTS, &BTreeMap::new());
+            for view in plan.views.iter().filter(|view| inputs_read.contains(&view.name)) {
+                self.create(&session, view, snapshot).await?;
+            }
+            let periods = operator_inputs::periods(&plan.calendar);
+            let inputs = Arc::new(operator_inputs::inputs(&session, plan, &runs, periods.clone()).await?);
+            let figures = if reached.values().any(|stand| matches!(stand, Stand::Sums(_))) {
+                self.sums_for(plan, snapshot, &inputs).await?
+            } else {
+                None
+            };
+            if figures.is_none() {
+                computed.retain(|_, stand| matches!(stand, Stand::Rows(_)));
+            }
+            let (_, reached) = operator::needed(plan, &wanted, &computed);
+            let figures = figures.as_deref().map(|figures| (figures, periods.as_slice()));
+            operator::register(&session, &inputs, figures, &reached)?;
+        } else {
             computed.clear();
         }
-        let wanted: Vec<&str> = plan.ids.iter().map(String::as_str).collect();
-        let needed = operator::needed(plan, &wanted, &computed);
-        // What the operator reads comes first, what reads the operator's rows last.
-        let inputs = match &runs {
-            Some(_) => operator::needed(plan, &operator::INPUTS, &BTreeMap::new()),
-            None => BTreeSet::new(),
-        };
-        let of = |view: &&View, names: &BTreeSet<String>| names.contains(&view.name);
-        for view in plan.views.iter().filter(|view| of(view, &inputs)) {
-            self.create(&session, view, snapshot).await?;
-        }
-        if let Some(runs) = runs {
-            operator::register(&session, plan, &runs, &computed).await?;
-        }
-        for view in plan.views.iter().filter(|view| of(view, &needed) && !of(view, &inputs)) {
+        let (needed, _) = operator::needed(plan, &wanted, &computed);
+        let is_needed = |view: &&View| needed.contains(&view.name) && !inputs_read.contains(&view.name);
+        for view in plan.views.iter().filter(is_needed) {
             self.create(&session, view, snapshot).await?;
         }
         Ok(session)

@@ -89,6 +89,8 @@ pub struct EvaluationPlan {
     pub known_by: KnownBy,
     /// Whether all kinds are read as known at the same instant.
     pub has_one_vintage: bool,
+    /// Whether a split by dimensions is asked for.
+    pub is_divided: bool,
     /// The definitions that will be read.
     pub ids: Vec<String>,
     /// The policy in force.
@@ -220,6 +222,7 @@ impl EvaluationPlan {
             known_by,
             policy: policy.clone(),
             has_one_vintage: vintages.is_empty(),
+            is_divided: !by.is_empty(),
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
             kinds,
             constants: calendar
@@ -236,6 +239,16 @@ impl EvaluationPlan {
             periods: periods.to_vec(),
             now,
         })
+    }
+
+    /// The constant tables with at least so many periods before the first.
+    pub(crate) fn calendar_since(
+        &self,
+        settings: &HomeSettings,
+        lookback: u32,
+    ) -> Result<Vec<ConstantTable>, MetricsError> {
+        let periods = looking_back(settings, &self.periods, lookback)?;
+        constants(settings, &self.policy, &periods, self.now)
     }
 }
 

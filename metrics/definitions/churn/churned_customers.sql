@@ -10,11 +10,8 @@
 --- owner = "finance"
 --- description_en = "Times a customer left in the period, by reason; who leaves twice counts twice."
 --- description_es = "Veces que un cliente se fue en el periodo, por motivo; quien se va dos veces cuenta dos veces."
---- depends_on = ["customer_movement_events"]
+--- depends_on = ["event_sums"]
 --- source = "metric-rules B3, churn reason split"
-WITH leavings AS (
-  SELECT DISTINCT period_start, customer_id, group_index, reason FROM customer_movement_events WHERE movement = 'churn'
-)
-SELECT period_start, reason, COUNT(*) AS value
-FROM leavings
-GROUP BY period_start, reason
+SELECT period_start, reason, events AS value
+FROM event_sums
+WHERE movement = 'churn'

@@ -10,10 +10,10 @@
 --- owner = "finance"
 --- description_en = "MRR lost to churn and contraction in the period, as a share of the MRR it started with."
 --- description_es = "MRR perdido por cancelación y contracción en el periodo, sobre el MRR con que empezó."
---- depends_on = ["customer_movements"]
+--- depends_on = ["movement_sums"]
 --- source = "metric-rules B3: (churn + contraction) / start"
 SELECT period_start,
        money_sum(CASE WHEN movement IN ('churn', 'contraction') THEN -change_micros ELSE 0 END) AS numerator,
        money_sum(basis_micros) AS denominator
-FROM customer_movements
+FROM movement_sums
 GROUP BY period_start

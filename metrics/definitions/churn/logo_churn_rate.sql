@@ -11,9 +11,9 @@
 --- owner = "finance"
 --- description_en = "Of the customers that paid at the start of the period, the share that no longer pays at its end."
 --- description_es = "De los clientes que pagaban al inicio del periodo, la parte que ya no paga al final."
---- depends_on = ["customer_movements"]
+--- depends_on = ["movement_sums"]
 --- source = "metric-rules B3: logo churn, start base"
-SELECT period_start, COUNT(CASE WHEN movement = 'churn' THEN 1 END) AS numerator, COUNT(*) AS denominator
-FROM customer_movements
-WHERE starts = 1
+SELECT period_start, money_sum(CASE WHEN movement = 'churn' THEN starting_customers ELSE 0 END) AS numerator, money_sum(starting_customers) AS denominator
+FROM movement_sums
+WHERE starting_customers > 0
 GROUP BY period_start

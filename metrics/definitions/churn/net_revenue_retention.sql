@@ -10,9 +10,9 @@
 --- owner = "finance"
 --- description_en = "MRR at the end of the period of the customers who paid at its start, as a share of what they paid then. New and returning customers are not in it."
 --- description_es = "MRR al final del periodo de los clientes que pagaban al inicio, sobre lo que pagaban entonces. No incluye clientes nuevos ni los que vuelven."
---- depends_on = ["customer_movements"]
+--- depends_on = ["movement_sums"]
 --- source = "metric-rules B3: NRR by the cohort method"
-SELECT period_start, money_sum(end_micros) AS numerator, money_sum(basis_micros) AS denominator
-FROM customer_movements
-WHERE basis_micros > 0
+SELECT period_start, money_sum(based_end_micros) AS numerator, money_sum(based_micros) AS denominator
+FROM movement_sums
+WHERE based_customers > 0
 GROUP BY period_start

@@ -11,8 +11,7 @@
 --- owner = "finance"
 --- description_en = "The same over twelve months: customers are those who paid a year before the end of the period."
 --- description_es = "Lo mismo en doce meses: los clientes son los que pagaban un año antes del final del periodo."
---- depends_on = ["yearly_bases"]
+--- depends_on = ["yearly_sums"]
 --- source = "metric-rules B3: trailing 12 months for boards"
-SELECT period_start, money_sum(end_micros) AS numerator, money_sum(start_micros) AS denominator
-FROM yearly_bases
-GROUP BY period_start
+SELECT period_start, end_micros AS numerator, start_micros AS denominator
+FROM yearly_sums

@@ -2,11 +2,11 @@
 --- unit = "rows"
 --- description_en = "Start plus movements is end, in every period, to the millionth of a minor unit. Rows are violations."
 --- description_es = "El inicio más los movimientos es el final, en cada periodo, a la millonésima de unidad menor. Las filas son incumplimientos."
---- depends_on = ["customer_movements", "mrr_ends"]
+--- depends_on = ["movement_sums", "mrr_ends"]
 --- source = "metric-rules B2, identity"
 WITH moved AS (
   SELECT period_start, money_sum(change_micros) AS change_micros, money_sum(fx_micros + restatement_micros) AS other_micros
-  FROM customer_movements
+  FROM movement_sums
   GROUP BY period_start
 )
 SELECT e.period_start,

@@ -10,9 +10,8 @@
 --- owner = "finance"
 --- description_en = "MRR of new customers per new customer."
 --- description_es = "MRR de los clientes nuevos por cliente nuevo."
---- depends_on = ["customer_movements", "policy"]
+--- depends_on = ["movement_sums", "policy"]
 --- source = "metric-rules B4: ASP = new MRR / new customers"
-SELECT m.period_start, money_sum(m.change_micros) AS numerator_micros, COUNT(*) AS denominator, MAX(policy.reporting_currency) AS currency
-FROM customer_movements m CROSS JOIN policy
+SELECT m.period_start, m.change_micros AS numerator_micros, m.customers AS denominator, policy.reporting_currency AS currency
+FROM movement_sums m CROSS JOIN policy
 WHERE m.movement = 'new'
-GROUP BY m.period_start

@@ -4,11 +4,11 @@ use crate::{
     Fx, MovementError, MovementTable,
     attributes::Attributes,
     events::{Events, Movement},
+    figures::Sums,
     ledger::{Frame, Ledger},
     moments::{Moments, sum},
     state::Group,
     stretch::{Ended, Part, Stretch},
-    sums::Sums,
     tables::{Rows, Value},
 };
 
@@ -16,6 +16,8 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Whose<'a> {
     pub(crate) group: &'a Group,
+    /// The stretches of all customers of the group.
+    pub(crate) of_group: &'a [Stretch],
     pub(crate) customer_id: &'a str,
     pub(crate) attributes: Attributes,
 }
@@ -23,25 +25,25 @@ pub(crate) struct Whose<'a> {
 /// Computes one customer after another; what it needs for that is used anew.
 #[derive(Debug, Default)]
 pub(crate) struct Customer {
-    ledger: Ledger,
-    moments: Moments,
-    events: Events,
+    pub(crate) ledger: Ledger,
+    pub(crate) moments: Moments,
+    pub(crate) events: Events,
 }
 
 /// A customer between the two ends of a period, all parts together.
 #[derive(Debug, Clone, Copy)]
-struct Net {
-    starts: bool,
-    closes: bool,
-    start_micros: i64,
-    end_micros: i64,
-    change_micros: i64,
-    fx_micros: i64,
-    movement: Movement,
+pub(crate) struct Net {
+    pub(crate) starts: bool,
+    pub(crate) closes: bool,
+    pub(crate) start_micros: i64,
+    pub(crate) end_micros: i64,
+    pub(crate) change_micros: i64,
+    pub(crate) fx_micros: i64,
+    pub(crate) movement: Movement,
 }
 
 impl Customer {
-    /// Adds the customer's rows of a table, or its part in the sums.
+    /// Adds the customer's rows of a table.
     pub(crate) fn show(
         &mut self,
         table: MovementTable,
@@ -49,7 +51,6 @@ impl Customer {
         stretches: &[Stretch],
         frame: &Frame<'_>,
         rows: &mut Rows,
-        sums: &mut Sums,
     ) -> Result<(), MovementError> {
         if table == MovementTable::Items {
             items(of, stretches, frame, rows);
@@ -58,7 +59,7 @@ impl Customer {
         self.ledger.turn_to(stretches);
         if matches!(
             table,
-            MovementTable::Steps | MovementTable::Events | MovementTable::Movements | MovementTable::MovementSums
+            MovementTable::Steps | MovementTable::Events | MovementTable::Movements
         ) {
             self.moments.turn_to(of.customer_id, stretches, &self.ledger, frame)?;
         }
@@ -68,10 +69,7 @@ impl Customer {
         if table != MovementTable::Events {
             self.ledger.value(of.customer_id, stretches, frame)?;
         }
-        if matches!(
-            table,
-            MovementTable::Events | MovementTable::Movements | MovementTable::MovementSums
-        ) {
+        if matches!(table, MovementTable::Events | MovementTable::Movements) {
             self.events
                 .find(of.customer_id, &mut self.moments, &self.ledger, frame)?;
         }
@@ -82,35 +80,30 @@ impl Customer {
                 self.event_rows(of, frame, rows);
                 Ok(())
             }
-            MovementTable::Movements | MovementTable::MovementSums => {
+            MovementTable::Movements => {
                 for period in 0..frame.calendar.periods.len() {
-                    let Some(net) = self.net(of.customer_id, period, frame)? else {
-                        continue;
-                    };
-                    if table == MovementTable::MovementSums {
-                        sums.movement(period, net.movement, net.change_micros, net.fx_micros);
-                    } else {
+                    if let Some(net) = self.net(of.customer_id, period, frame)? {
                         movement_row(of, frame.calendar.periods[period].0.start_on, &net, rows);
-                    }
-                }
-                Ok(())
-            }
-            MovementTable::EndSums => {
-                for (place, (_, start, end)) in frame.calendar.periods.iter().enumerate() {
-                    for part in 0..self.ledger.parts().len() {
-                        let (start, end) = (self.ledger.cell(*start, part), self.ledger.cell(*end, part));
-                        if start.is_present {
-                            sums.open(place, start.value_micros);
-                        }
-                        if end.is_present {
-                            sums.close(place, end.value_micros);
-                        }
                     }
                 }
                 Ok(())
             }
             MovementTable::Items | MovementTable::Steps => Ok(()),
         }
+    }
+
+    /// Adds what the customer adds to the sums over all customers.
+    pub(crate) fn add(
+        &mut self,
+        of: &Whose<'_>,
+        stretches: &[Stretch],
+        frame: &Frame<'_>,
+        sums: &mut Sums,
+    ) -> Result<(), MovementError> {
+        self.ledger.turn_to(stretches);
+        self.ledger.value(of.customer_id, stretches, frame)?;
+        self.moments.turn_to(of.customer_id, stretches, &self.ledger, frame)?;
+        self.contribute(of, stretches, frame, sums)
     }
 
     fn steps(&mut self, of: &Whose<'_>, frame: &Frame<'_>, rows: &mut Rows) -> Result<(), MovementError> {
@@ -157,10 +150,7 @@ impl Customer {
         if frame.rules.fx == Fx::ServiceStart {
             // Each item is converted and rounded by itself.
             for (boundary, at) in frame.calendar.boundaries.iter().enumerate() {
-                let stands = |stretch: &&Stretch| {
-                    stretch.is_active && stretch.from_at < at.at && stretch.to_at.is_none_or(|to_at| to_at >= at.at)
-                };
-                for stretch in stretches.iter().filter(stands) {
+                for stretch in stretches.iter().filter(|stretch| stretch.stands_at(at.at)) {
                     let value = self.ledger.own_value(of.customer_id, stretch, frame)?;
                     row(rows, boundary, &stretch.part, stretch.native_micros, value);
                 }
@@ -225,7 +215,13 @@ impl Customer {
         }
     }
 
-    fn net(&self, customer_id: &str, period: usize, frame: &Frame<'_>) -> Result<Option<Net>, MovementError> {
+    /// What became of the customer between the ends of a period; none where it is at neither.
+    pub(crate) fn net(
+        &self,
+        customer_id: &str,
+        period: usize,
+        frame: &Frame<'_>,
+    ) -> Result<Option<Net>, MovementError> {
         let ends = &frame.calendar.periods[period];
         if !self.ledger.reaches(ends) {
             return Ok(None);

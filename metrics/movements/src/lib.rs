@@ -6,9 +6,13 @@
 #![deny(missing_docs)]
 
 mod attributes;
+mod contribution;
 mod customer;
 mod error;
 mod events;
+mod figure_tables;
+mod figures;
+mod figures_pass;
 mod handover;
 mod ledger;
 mod merge;
@@ -21,11 +25,12 @@ mod run;
 mod scan;
 mod state;
 mod stretch;
-mod sums;
 mod tables;
 mod text;
 
 pub use error::MovementError;
+pub use figure_tables::FigureTable;
+pub use figures_pass::Figures;
 pub use handover::Handovers;
 pub use rules::{Boundary, Fx, Knowledge, PeriodEnds, Quote, Rules, TierRange};
 pub use scan::{Inputs, Scan};

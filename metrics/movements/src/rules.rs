@@ -91,6 +91,8 @@ pub struct PeriodEnds {
     pub start: Boundary,
     /// Up to where it is measured.
     pub end: Boundary,
+    /// Whether it is not over.
+    pub is_open: bool,
 }
 
 /// A tier of a price, with its last unit unless it is the last tier.

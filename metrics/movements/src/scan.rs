@@ -8,12 +8,13 @@ use std::{
     },
 };
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use arrow::array::RecordBatch;
 
 use crate::{
     Handovers, Knowledge, MovementError, MovementTable, PeriodEnds, Quote, Rules, TierRange,
     attributes::{Attributes, ProfileColumns, newest},
     customer::{Customer, Whose},
+    figures::Sums,
     ledger::{BoundaryRates, Calendar, Frame},
     merge::Merge,
     price::Tiers,
@@ -21,7 +22,6 @@ use crate::{
     run::StateColumns,
     state::Group,
     stretch::{Stretch, stretches},
-    sums::Sums,
     tables::Rows,
     text::{SharedTexts, Texts},
 };
@@ -47,6 +47,22 @@ pub struct Inputs {
     pub handovers: Arc<Handovers>,
 }
 
+impl Inputs {
+    /// The same over other periods.
+    pub fn over(&self, periods: Vec<PeriodEnds>) -> Self {
+        Self {
+            rules: self.rules.clone(),
+            knowledge: self.knowledge,
+            periods,
+            tiers: self.tiers.clone(),
+            quotes: self.quotes.clone(),
+            subscriptions: self.subscriptions.clone(),
+            customers: self.customers.clone(),
+            handovers: Arc::clone(&self.handovers),
+        }
+    }
+}
+
 /// Customers who must be seen together, with their attributes, until all are there.
 #[derive(Debug, Default)]
 struct Aside {
@@ -54,12 +70,20 @@ struct Aside {
     attributes: Vec<Attributes>,
 }
 
+/// What a pass is made for.
+#[derive(Debug)]
+enum Aim {
+    /// Some columns of a table's rows.
+    Rows(MovementTable, Vec<usize>),
+    /// The sums over all customers.
+    Sums,
+}
+
 /// A pass, shared by the threads that work on it.
 #[derive(Debug)]
 pub struct Scan {
     inputs: Arc<Inputs>,
-    table: MovementTable,
-    projection: Vec<usize>,
+    aim: Aim,
     calendar: Calendar,
     next: AtomicUsize,
     left: AtomicUsize,
@@ -71,24 +95,35 @@ pub struct Scan {
 impl Scan {
     /// A pass that answers with some columns of a table.
     pub fn new(inputs: Arc<Inputs>, table: MovementTable, projection: Vec<usize>) -> Self {
+        Self::aiming(inputs, Aim::Rows(table, projection))
+    }
+
+    /// A pass that answers with the sums over all customers.
+    pub(crate) fn for_sums(inputs: Arc<Inputs>) -> Self {
+        Self::aiming(inputs, Aim::Sums)
+    }
+
+    fn aiming(inputs: Arc<Inputs>, aim: Aim) -> Self {
         let calendar = Calendar::new(&inputs.periods);
-        let sums = Mutex::new(Sums::new(calendar.periods.len()));
+        let sums = match aim {
+            Aim::Rows(..) => Sums::new(0),
+            Aim::Sums => Sums::new(calendar.periods.len()),
+        };
         Self {
             left: AtomicUsize::new(inputs.subscriptions.len()),
             next: AtomicUsize::new(0),
             inputs,
-            table,
-            projection,
+            aim,
             calendar,
             texts: Arc::new(SharedTexts::new()),
             aside: Mutex::default(),
-            sums,
+            sums: Mutex::new(sums),
         }
     }
 
-    /// The columns of the rows.
-    pub fn schema(&self) -> Result<SchemaRef, MovementError> {
-        Ok(Arc::new(self.table.schema().project(&self.projection)?))
+    /// The sums, once all have worked.
+    pub(crate) fn into_sums(self) -> Sums {
+        self.sums.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Works on buckets until none is left, and hands over the rows. Any number of threads may do so at once; together
@@ -102,22 +137,23 @@ impl Scan {
             };
             let profiles = self.inputs.customers.get(bucket).map_or(&[][..], Vec::as_slice);
             worker.bucket(runs, profiles, emit)?;
-            self.sums
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .add(&mut worker.sums);
             if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
                 worker.aside(emit)?;
-                let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
-                sums.add(&mut worker.sums);
-                sums.write(self.table, &self.calendar, &self.inputs.rules, &mut worker.rows)?;
             }
         }
-        if !worker.rows.is_empty() {
-            emit(worker.rows.take()?)?;
+        match worker.into {
+            Into::Rows(_, mut rows) if !rows.is_empty() => emit(rows.take()?)?,
+            Into::Rows(..) => {}
+            Into::Sums(sums) => self.sums.lock().unwrap_or_else(PoisonError::into_inner).add(&sums),
         }
         Ok(())
     }
+}
+
+/// Where a thread puts what it finds.
+enum Into {
+    Rows(MovementTable, Rows),
+    Sums(Sums),
 }
 
 /// What one thread needs.
@@ -127,8 +163,7 @@ struct Worker<'a> {
     tiers: Tiers,
     rates: Rates,
     at_boundaries: BoundaryRates,
-    rows: Rows,
-    sums: Sums,
+    into: Into,
     customer: Customer,
     order: Vec<u32>,
     stretches: Vec<Stretch>,
@@ -143,8 +178,10 @@ impl<'a> Worker<'a> {
             rates: Rates::new(&inputs.quotes, &inputs.rules, &mut texts),
             texts,
             at_boundaries: BoundaryRates::default(),
-            rows: Rows::new(scan.table, &scan.projection)?,
-            sums: Sums::new(scan.calendar.periods.len()),
+            into: match &scan.aim {
+                Aim::Rows(table, projection) => Into::Rows(*table, Rows::of(table.columns(), projection)?),
+                Aim::Sums => Into::Sums(Sums::new(scan.calendar.periods.len())),
+            },
             customer: Customer::default(),
             order: Vec::new(),
             stretches: Vec::new(),
@@ -160,14 +197,16 @@ impl<'a> Worker<'a> {
     ) -> Result<(), MovementError> {
         let scan = self.scan;
         let (inputs, knowledge) = (&scan.inputs, &scan.inputs.knowledge);
-        let with_subscription = scan.table.shows(&scan.projection, "subscription_id");
+        let (with_subscription, with_attributes) = match &scan.aim {
+            Aim::Rows(table, projection) => (
+                table.shows(projection, "subscription_id"),
+                table.shows_attributes(projection),
+            ),
+            Aim::Sums => (false, false),
+        };
         let unread: &[&str] = if with_subscription { &[] } else { &["subscription_id"] };
         let mut states = Merge::open(runs, StateColumns::new, unread, &mut self.texts)?;
-        let profiles = if scan.table.shows_attributes(&scan.projection) {
-            profiles
-        } else {
-            &[]
-        };
+        let profiles = if with_attributes { profiles } else { &[] };
         let mut profiles = Merge::open(profiles, ProfileColumns::new, &[], &mut self.texts)?;
         let (mut group, mut own, mut unused) = (Group::default(), Vec::new(), Vec::new());
         while let Some(customer) = states.customer() {
@@ -218,7 +257,7 @@ impl<'a> Worker<'a> {
     ) -> Result<(), MovementError> {
         group.settle(&mut self.order);
         let rules = &self.scan.inputs.rules;
-        let with_inactive = self.scan.table == MovementTable::Items;
+        let with_inactive = matches!(self.into, Into::Rows(MovementTable::Items, _));
         stretches(
             group,
             &self.order,
@@ -242,13 +281,18 @@ impl<'a> Worker<'a> {
             let place = own.first().map_or(0, |stretch| stretch.customer as usize);
             let of = Whose {
                 group,
+                of_group: &self.stretches,
                 customer_id: group.customers.get(place).map_or("", String::as_str),
                 attributes: attributes.get(place).copied().unwrap_or(Attributes::UNKNOWN),
             };
-            self.customer
-                .show(self.scan.table, &of, own, &frame, &mut self.rows, &mut self.sums)?;
-            if self.rows.is_full() {
-                emit(self.rows.take()?)?;
+            match &mut self.into {
+                Into::Rows(table, rows) => {
+                    self.customer.show(*table, &of, own, &frame, rows)?;
+                    if rows.is_full() {
+                        emit(rows.take()?)?;
+                    }
+                }
+                Into::Sums(sums) => self.customer.add(&of, own, &frame, sums)?,
             }
         }
         Ok(())

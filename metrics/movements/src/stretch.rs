@@ -63,7 +63,15 @@ pub(crate) struct Stretch {
     pub(crate) is_active: bool,
 }
 
-/// The stretches of all items of a settled group; those that do not count only where they are wanted.
+impl Stretch {
+    /// Whether it counts just before an instant.
+    pub(crate) fn stands_at(&self, at: i64) -> bool {
+        self.is_active && self.from_at < at && self.to_at.is_none_or(|to_at| to_at >= at)
+    }
+}
+
+/// The stretches of all items of a settled group; those that do not count only where they are wanted, or below zero, where
+/// none should be.
 pub(crate) fn stretches(
     group: &Group,
     order: &[u32],
@@ -90,7 +98,7 @@ pub(crate) fn stretches(
         cut(state, index, next, counts, list_minor, rules, into).map_err(MovementError::amount(customer_id))?;
     }
     if !with_inactive {
-        into.retain(|stretch| stretch.is_active);
+        into.retain(|stretch| stretch.is_active || stretch.native_micros < 0);
     }
     Ok(())
 }

@@ -26,10 +26,6 @@ pub enum MovementTable {
     Events,
     /// `customer_movements`, where no month is closed
     Movements,
-    /// `mrr_ends`, where no month is closed
-    EndSums,
-    /// `mrr_movements`, where no month is closed
-    MovementSums,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,19 +140,6 @@ const MOVEMENTS: &[(&str, ColumnKind)] = &[
     ("movement", Text),
 ];
 
-const END_SUMS: &[(&str, ColumnKind)] = &[
-    ("period_start", Day),
-    ("opening_micros", Integer),
-    ("closing_micros", Integer),
-];
-
-const MOVEMENT_SUMS: &[(&str, ColumnKind)] = &[
-    ("period_start", Day),
-    ("movement", Text),
-    ("value_micros", Integer),
-    ("currency", Text),
-];
-
 /// Columns that come from the customers' own records.
 const ATTRIBUTES: [&str; 3] = ["country", "market", "channel"];
 
@@ -169,23 +152,12 @@ impl MovementTable {
             Self::Ends => ENDS,
             Self::Events => EVENTS,
             Self::Movements => MOVEMENTS,
-            Self::EndSums => END_SUMS,
-            Self::MovementSums => MOVEMENT_SUMS,
         }
     }
 
     /// The columns: names and types of the definition's.
     pub fn schema(self) -> SchemaRef {
-        let field = |(name, kind): &(&str, ColumnKind)| {
-            let data_type = match kind {
-                Text => DataType::Utf8,
-                Integer => DataType::Int64,
-                Day => DataType::Date32,
-                Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            };
-            Field::new(*name, data_type, true)
-        };
-        Arc::new(Schema::new(self.columns().iter().map(field).collect::<Vec<_>>()))
+        schema_of(self.columns())
     }
 
     /// Whether a column among these comes from the customers' own records.
@@ -203,6 +175,20 @@ impl MovementTable {
             .iter()
             .any(|column| names.get(*column).is_some_and(|(name, _)| *name == wanted))
     }
+}
+
+/// The schema of some columns.
+pub(crate) fn schema_of(columns: &[(&str, ColumnKind)]) -> SchemaRef {
+    let field = |(name, kind): &(&str, ColumnKind)| {
+        let data_type = match kind {
+            Text => DataType::Utf8,
+            Integer => DataType::Int64,
+            Day => DataType::Date32,
+            Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        };
+        Field::new(*name, data_type, true)
+    };
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
 /// A value of a row.
@@ -231,10 +217,11 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn new(table: MovementTable, projection: &[usize]) -> Result<Self, ArrowError> {
-        let schema = Arc::new(table.schema().project(projection)?);
+    /// Rows of some of the columns.
+    pub(crate) fn of(columns: &[(&str, ColumnKind)], projection: &[usize]) -> Result<Self, ArrowError> {
+        let schema = Arc::new(schema_of(columns).project(projection)?);
         let column = |index: &usize| {
-            let column = match table.columns()[*index].1 {
+            let column = match columns[*index].1 {
                 Text => Column::Text(StringBuilder::new()),
                 Integer => Column::Integer(Vec::new()),
                 Day => Column::Day(Vec::new()),
