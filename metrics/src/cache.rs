@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
 use atalaya_engine::Materialised;
@@ -12,8 +12,10 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use tokio::sync::OnceCell;
 
 use crate::{
+    Drift,
     figures::{Frame, SharedFigures},
-    operator_inputs::Runs,
+    following::Following,
+    operator_inputs::{Prices, Runs},
 };
 
 /// Answers kept; a board asks some dozens.
@@ -61,6 +63,15 @@ pub(crate) struct Cache {
     runs: Mutex<BTreeMap<String, SharedRuns>>,
     /// Sums over all customers, by what they hang on.
     figures: Mutex<Vec<(Frame, SharedFigures)>>,
+    /// Sums that follow commits.
+    pub(crate) following: tokio::sync::Mutex<Option<Following>>,
+    /// What was found when those were compared last.
+    pub(crate) drift: Mutex<Option<Drift>>,
+    /// How often sums were computed from all customers, and how often only from some.
+    pub(crate) passes: AtomicU64,
+    pub(crate) updates: AtomicU64,
+    /// Tiers and rates as they are known now.
+    pub(crate) prices: Mutex<Option<Arc<Prices>>>,
 }
 
 /// The operator's runs, once somebody has looked for them; none where it cannot read them.

@@ -1,5 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -36,6 +37,8 @@ pub struct Evaluator {
     sql_only: bool,
     /// Threads of a question, when not as many as the machine has.
     pub(crate) threads: Option<usize>,
+    /// Where customers' rows are kept when sums follow commits.
+    pub(crate) kept_in: Option<PathBuf>,
 }
 
 impl Evaluator {
@@ -64,6 +67,7 @@ impl Evaluator {
             cache: Cache::default(),
             sql_only: false,
             threads: None,
+            kept_in: None,
         })
     }
 
@@ -306,8 +310,12 @@ impl Evaluator {
             .ok_or_else(|| MetricsError::UnknownMetric(metric.to_owned()))
     }
 
-    /// A session in which the plan's views can be read.
-    pub async fn session(&self, plan: &EvaluationPlan, snapshot: &Snapshot) -> Result<EngineSession, MetricsError> {
+    /// A session with a plan's files and constant tables, without any view.
+    pub(crate) fn bare_session(
+        &self,
+        plan: &EvaluationPlan,
+        snapshot: &Snapshot,
+    ) -> Result<EngineSession, MetricsError> {
         let engine = |name: &str| {
             let metric = name.to_owned();
             move |source: EngineError| MetricsError::Engine { metric, source }
@@ -332,43 +340,65 @@ impl Evaluator {
                 .register_rows(constant.name, schema, vec![batch])
                 .map_err(engine(constant.name))?;
         }
+        Ok(session)
+    }
+
+    /// Creates the views that the operator reads; which they are.
+    pub(crate) async fn create_inputs(
+        &self,
+        session: &EngineSession,
+        plan: &EvaluationPlan,
+        snapshot: &Snapshot,
+    ) -> Result<BTreeSet<String>, MetricsError> {
+        let (read, _) = operator::needed(plan, &operator::INPUTS, &BTreeMap::new());
+        for view in plan.views.iter().filter(|view| read.contains(&view.name)) {
+            self.create(session, view, snapshot).await?;
+        }
+        Ok(read)
+    }
+
+    /// A session in which the plan's views can be read.
+    pub async fn session(&self, plan: &EvaluationPlan, snapshot: &Snapshot) -> Result<EngineSession, MetricsError> {
+        let session = self.bare_session(plan, snapshot)?;
         let wanted: Vec<&str> = plan.ids.iter().map(String::as_str).collect();
         let mut computed = if self.sql_only {
             BTreeMap::new()
         } else {
             self.stands.of(&self.catalog, plan, snapshot)
         };
-        // Looking for the runs reads every item: only for questions that the operator answers.
         let (_, reached) = operator::needed(plan, &wanted, &computed);
-        let runs = if reached.is_empty() {
+        let is_sum = |stand: &Stand| matches!(stand, Stand::Sums(_));
+        let mut figures = if reached.values().any(is_sum) {
+            self.followed(plan, snapshot).await?
+        } else {
             None
-        } else {
-            self.runs(snapshot).await?
         };
+        // Looking for the runs reads every item: only for questions that the operator answers by a pass.
+        let passes = reached.values().any(|stand| figures.is_none() || !is_sum(stand));
+        let runs = if passes { self.runs(snapshot).await? } else { None };
+        // What the operator reads comes first, what reads the operator's rows last.
         let mut inputs_read = BTreeSet::new();
+        let mut inputs = None;
         if let Some(runs) = runs {
-            // What the operator reads comes first, what reads the operator's rows last.
-            (inputs_read, _) = operator::needed(plan, &operator::INPUTS, &BTreeMap::new());
-            for view in plan.views.iter().filter(|view| inputs_read.contains(&view.name)) {
-                self.create(&session, view, snapshot).await?;
+            inputs_read = self.create_inputs(&session, plan, snapshot).await?;
+            let prices = operator_inputs::prices(&session, plan, String::new()).await?;
+            let of_pass = Arc::new(operator_inputs::inputs(plan, &runs, &prices));
+            if figures.is_none() && reached.values().any(is_sum) {
+                figures = self.sums_for(plan, snapshot, &of_pass).await?;
             }
-            let periods = operator_inputs::periods(&plan.calendar);
-            let inputs = Arc::new(operator_inputs::inputs(&session, plan, &runs, periods.clone()).await?);
-            let figures = if reached.values().any(|stand| matches!(stand, Stand::Sums(_))) {
-                self.sums_for(plan, snapshot, &inputs).await?
-            } else {
-                None
-            };
-            if figures.is_none() {
-                computed.retain(|_, stand| matches!(stand, Stand::Rows(_)));
-            }
-            let (_, reached) = operator::needed(plan, &wanted, &computed);
-            let figures = figures.as_deref().map(|figures| (figures, periods.as_slice()));
-            operator::register(&session, &inputs, figures, &reached)?;
-        } else {
-            computed.clear();
+            inputs = Some(of_pass);
         }
-        let (needed, _) = operator::needed(plan, &wanted, &computed);
+        computed.retain(|_, stand| {
+            if is_sum(stand) {
+                figures.is_some()
+            } else {
+                inputs.is_some()
+            }
+        });
+        let (needed, reached) = operator::needed(plan, &wanted, &computed);
+        let periods = operator_inputs::periods(&plan.calendar);
+        let figures = figures.as_deref().map(|figures| (figures, periods.as_slice()));
+        operator::register(&session, inputs.as_ref(), figures, &reached)?;
         let is_needed = |view: &&View| needed.contains(&view.name) && !inputs_read.contains(&view.name);
         for view in plan.views.iter().filter(is_needed) {
             self.create(&session, view, snapshot).await?;
@@ -398,7 +428,7 @@ impl Evaluator {
     }
 
     /// The sorted runs that the operator reads, where it can.
-    async fn runs(&self, snapshot: &Snapshot) -> Result<Option<Arc<Runs>>, MetricsError> {
+    pub(crate) async fn runs(&self, snapshot: &Snapshot) -> Result<Option<Arc<Runs>>, MetricsError> {
         let cell = self
             .cache
             .runs(snapshot.id(&[Kind::Subscriptions.name(), Kind::Customers.name()]));

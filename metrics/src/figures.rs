@@ -7,7 +7,7 @@ use atalaya_movements::{Figures, Inputs, PeriodEnds};
 use atalaya_store::Snapshot;
 use tokio::sync::OnceCell;
 
-use crate::{EvaluationPlan, Evaluator, MetricsError, operator_inputs};
+use crate::{EvaluationPlan, Evaluator, MetricsError, operator_inputs, plan};
 
 /// Sums, once somebody has computed them; none where the records do not allow all of them.
 pub(crate) type SharedFigures = Arc<OnceCell<Option<Arc<Figures>>>>;
@@ -52,6 +52,15 @@ impl Evaluator {
         self.cache.figures_kept()
     }
 
+    /// How many periods before the first are computed too: those that some figure looks back on, so that one pass serves
+    /// them all, and where that fails, those that the plan itself does. What lies before may lack its rates.
+    pub(crate) fn lookbacks(&self, plan: &EvaluationPlan) -> [u32; 2] {
+        let with_own = operator_inputs::periods(&plan.calendar).len();
+        let own = u32::try_from(with_own.saturating_sub(plan.periods.len())).unwrap_or(0);
+        let of_grain = plan.periods.first().map_or(0, |period| lookback(period.grain));
+        [own.max(of_grain), own]
+    }
+
     /// The sums that a plan stands on; none where some of them cannot be computed: then each question must be asked for
     /// itself, so that one that does not need them is answered and one that does says what is missing.
     pub(crate) async fn sums_for(
@@ -60,9 +69,9 @@ impl Evaluator {
         snapshot: &Snapshot,
         inputs: &Arc<Inputs>,
     ) -> Result<Option<Arc<Figures>>, MetricsError> {
-        let Some(first) = plan.periods.first() else {
+        if plan.periods.is_empty() {
             return Ok(None);
-        };
+        }
         let names = [Kind::Subscriptions, Kind::PriceTiers, Kind::FxRates].map(Kind::name);
         let frame = |periods| Frame {
             snapshot: snapshot.id(&names),
@@ -71,17 +80,13 @@ impl Evaluator {
             as_of: plan.now.timestamp_micros(),
             periods,
         };
-        let own = inputs.periods.len().saturating_sub(plan.periods.len());
-        let back = lookback(first.grain).max(u32::try_from(own).unwrap_or(0));
-        let extended = operator_inputs::periods(&plan.calendar_since(self.home().settings(), back)?);
-        // What lies before may lack its rates.
-        for periods in [extended, inputs.periods.clone()] {
+        for lookback in self.lookbacks(plan) {
+            let periods = plan::looking_back(self.home().settings(), &plan.periods, lookback)?;
+            let periods = self.ends(plan, &periods)?;
             let cell = self.cache.figures(frame(periods.clone()));
             let compute = || async {
                 let inputs = Arc::new(inputs.over(periods));
-                let threads = self
-                    .threads
-                    .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get));
+                let threads = self.threads();
                 let computed = tokio::task::spawn_blocking(move || Figures::compute(&inputs, threads)).await;
                 computed.ok().and_then(Result::ok).map(Arc::new)
             };

@@ -9,6 +9,7 @@ mod error;
 mod evaluator;
 mod explain;
 mod figures;
+mod following;
 mod freshness;
 mod lifetimes;
 mod operator;
@@ -29,6 +30,7 @@ pub use constants::{Cell, ConstantTable};
 pub use error::MetricsError;
 pub use evaluator::Evaluator;
 pub use explain::Exhibit;
+pub use following::Drift;
 pub use lifetimes::SegmentLifetimes;
 pub use plan::{EvaluationPlan, Scope, View};
 pub use policy::{

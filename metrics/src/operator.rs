@@ -300,7 +300,7 @@ pub(crate) fn needed(
 /// Registers what the operator computes: customers' rows when they are read, sums from the figures that stand.
 pub(crate) fn register(
     session: &EngineSession,
-    inputs: &Arc<Inputs>,
+    inputs: Option<&Arc<Inputs>>,
     figures: Option<(&Figures, &[PeriodEnds])>,
     reached: &BTreeMap<&'static str, Stand>,
 ) -> Result<(), MetricsError> {
@@ -311,7 +311,9 @@ pub(crate) fn register(
     for (definition, stand) in reached {
         match *stand {
             Stand::Rows(table) => {
-                let inputs = Arc::clone(inputs);
+                let Some(inputs) = inputs.map(Arc::clone) else {
+                    continue;
+                };
                 let start: Start = Arc::new(move |projection| {
                     let scan = Scan::new(Arc::clone(&inputs), table, projection.to_vec());
                     Ok(Arc::new(move |emit| {

@@ -57,6 +57,11 @@ impl Runs {
             handovers,
         }))
     }
+
+    /// What changed hands.
+    pub(crate) fn handovers(&self) -> &Arc<Handovers> {
+        &self.handovers
+    }
 }
 
 fn rules(policy: &Policy) -> Rules {
@@ -121,13 +126,17 @@ pub(crate) fn periods(calendar: &[ConstantTable]) -> Vec<PeriodEnds> {
     table.rows.iter().filter_map(period).collect()
 }
 
-/// Everything that a pass over these periods hangs on, when the small tables it reads are there.
-pub(crate) async fn inputs(
-    session: &EngineSession,
-    plan: &EvaluationPlan,
-    runs: &Runs,
-    periods: Vec<PeriodEnds>,
-) -> Result<Inputs, MetricsError> {
+/// Tiers of prices and exchange rates.
+#[derive(Debug)]
+pub(crate) struct Prices {
+    /// The versions of the tables they are from.
+    pub(crate) of: String,
+    tiers: Vec<TierRange>,
+    quotes: Vec<Quote>,
+}
+
+/// Tiers and rates, when the small views are there that they are read from.
+pub(crate) async fn prices(session: &EngineSession, plan: &EvaluationPlan, of: String) -> Result<Prices, MetricsError> {
     let engine = |source: EngineError| MetricsError::Engine {
         metric: "movements".to_owned(),
         source,
@@ -151,19 +160,35 @@ pub(crate) async fn inputs(
             .iter_mut()
             .for_each(|quote: &mut Quote| quote.numerator += quote.numerator / 1_000);
     }
-    Ok(Inputs {
+    Ok(Prices { of, tiers, quotes })
+}
+
+/// Everything that a pass over a plan's periods hangs on.
+pub(crate) fn inputs(plan: &EvaluationPlan, runs: &Runs, prices: &Prices) -> Inputs {
+    Inputs {
         rules: rules(&plan.policy),
         knowledge: Knowledge {
             as_of: plan.now.timestamp_micros(),
             by_source: plan.known_by == KnownBy::Source,
         },
-        periods,
-        tiers,
-        quotes,
+        periods: periods(&plan.calendar),
+        tiers: prices.tiers.clone(),
+        quotes: prices.quotes.clone(),
         subscriptions: runs.subscriptions.clone(),
         customers: runs.customers.clone(),
         handovers: Arc::clone(&runs.handovers),
-    })
+    }
+}
+
+/// The same without looking for items that changed hands; none where the runs cannot be read customer by customer.
+pub(crate) fn unshared(plan: &EvaluationPlan, snapshot: &Snapshot, prices: &Prices) -> Option<Inputs> {
+    let table = snapshot.tables.get(Kind::Subscriptions.name());
+    let runs = Runs {
+        subscriptions: buckets(table.map_or(&[], |table| &table.files))?,
+        customers: Vec::new(),
+        handovers: Arc::default(),
+    };
+    Some(inputs(plan, &runs, prices))
 }
 
 /// Deliberately wrong rates for the test that verification notices.

@@ -89,6 +89,8 @@ pub struct EvaluationPlan {
     pub known_by: KnownBy,
     /// Whether all kinds are read as known at the same instant.
     pub has_one_vintage: bool,
+    /// Whether everything that has landed is known: no question about the past.
+    pub is_present: bool,
     /// Whether a split by dimensions is asked for.
     pub is_divided: bool,
     /// The definitions that will be read.
@@ -172,7 +174,7 @@ impl EvaluationPlan {
             known_by,
             now,
             vintages,
-            is_present: _,
+            is_present,
         } = *scope;
         let known_at = |kind: Kind| {
             let other = vintages.iter().find(|(known, _)| *known == kind);
@@ -222,6 +224,7 @@ impl EvaluationPlan {
             known_by,
             policy: policy.clone(),
             has_one_vintage: vintages.is_empty(),
+            is_present,
             is_divided: !by.is_empty(),
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
             kinds,
@@ -239,16 +242,6 @@ impl EvaluationPlan {
             periods: periods.to_vec(),
             now,
         })
-    }
-
-    /// The constant tables with at least so many periods before the first.
-    pub(crate) fn calendar_since(
-        &self,
-        settings: &HomeSettings,
-        lookback: u32,
-    ) -> Result<Vec<ConstantTable>, MetricsError> {
-        let periods = looking_back(settings, &self.periods, lookback)?;
-        constants(settings, &self.policy, &periods, self.now)
     }
 }
 
@@ -313,7 +306,11 @@ fn moments(settings: &HomeSettings, zone: chrono_tz::Tz, now: DateTime<Utc>) -> 
 }
 
 /// The periods, with so many more before the first.
-fn looking_back(settings: &HomeSettings, periods: &[Period], lookback: u32) -> Result<Vec<Period>, MetricsError> {
+pub(crate) fn looking_back(
+    settings: &HomeSettings,
+    periods: &[Period],
+    lookback: u32,
+) -> Result<Vec<Period>, MetricsError> {
     let zone = calendar::parse_zone(&settings.time_zone)?;
     let mut all = periods.to_vec();
     for _ in 0..lookback {
@@ -344,7 +341,8 @@ fn select(definition: &Definition, dimensions: &[String], first: Option<NaiveDat
     )
 }
 
-fn constants(
+/// The tables of the calendar: periods as they are measured at `now`.
+pub(crate) fn constants(
     settings: &HomeSettings,
     policy: &Policy,
     periods: &[Period],

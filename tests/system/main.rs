@@ -21,6 +21,7 @@ mod digests;
 mod drill;
 mod economics;
 mod floors;
+mod following;
 mod golden;
 mod judges;
 mod letters;

@@ -144,13 +144,49 @@ async fn rows_of(
     periods: &[Period],
     (known_by, now): (KnownBy, DateTime<Utc>),
 ) -> Vec<Vec<String>> {
-    let scope = Scope {
-        by: &[],
+    let asked = Asked {
         periods,
         known_by,
         now,
-        vintages: &[],
         is_present: false,
+    };
+    asked_rows(tables, evaluator, snapshot, &asked).await
+}
+
+/// What is asked of tables.
+pub(crate) struct Asked<'a> {
+    pub(crate) periods: &'a [Period],
+    pub(crate) known_by: KnownBy,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) is_present: bool,
+}
+
+/// The rows of all tables that are sums over all customers, the identities among them.
+pub(crate) async fn sum_rows(evaluator: &Evaluator, snapshot: &Snapshot, asked: &Asked<'_>) -> Vec<Vec<String>> {
+    let identities = [
+        "logo_churn_rate_30d",
+        "mrr_birth",
+        "mrr_not_negative",
+        "one_new_per_customer",
+        "mrr_events_rollforward",
+    ];
+    let tables = [&TABLES[7..], &identities].concat();
+    asked_rows(&tables, evaluator, snapshot, asked).await
+}
+
+async fn asked_rows(
+    tables: &[&str],
+    evaluator: &Evaluator,
+    snapshot: &Snapshot,
+    asked: &Asked<'_>,
+) -> Vec<Vec<String>> {
+    let scope = Scope {
+        by: &[],
+        periods: asked.periods,
+        known_by: asked.known_by,
+        now: asked.now,
+        vintages: &[],
+        is_present: asked.is_present,
     };
     let plan = EvaluationPlan::for_definitions(
         evaluator.catalog(),

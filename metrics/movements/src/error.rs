@@ -22,6 +22,9 @@ pub enum MovementError {
         /// Why.
         source: parquet::errors::ParquetError,
     },
+    /// What is kept of customers' rows cannot be written or read.
+    #[error("the rows kept by customer: {0}")]
+    Kept(String),
     /// Rows could not be read or made.
     #[error("{0}")]
     Arrow(#[from] arrow::error::ArrowError),

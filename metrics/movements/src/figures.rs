@@ -209,6 +209,31 @@ impl Sums {
         self.violations.extend(other.violations.iter().cloned());
     }
 
+    /// Puts what customers add now in the place of what they added before.
+    pub(crate) fn replace(&mut self, before: &Self, now: &Self) {
+        let pairs = self.cells.iter_mut().zip(before.cells.iter().zip(&now.cells));
+        let cohorts = self.cohorts.iter_mut().zip(before.cohorts.iter().zip(&now.cohorts));
+        for (own, (before, now)) in pairs.chain(cohorts) {
+            *own += now - before;
+        }
+        self.violations
+            .retain(|violation| !before.violations.contains(violation));
+        self.violations.extend(now.violations.iter().cloned());
+    }
+
+    /// Sums and violations in which two differ.
+    pub(crate) fn differences(&self, other: &Self) -> usize {
+        let cells = self
+            .cells
+            .iter()
+            .zip(&other.cells)
+            .chain(self.cohorts.iter().zip(&other.cohorts));
+        let lengths = self.cells.len().abs_diff(other.cells.len()) + self.cohorts.len().abs_diff(other.cohorts.len());
+        cells.filter(|(own, theirs)| own != theirs).count()
+            + lengths
+            + self.violations.symmetric_difference(&other.violations).count()
+    }
+
     /// Those of an identity within a range of periods, in words; with the period where it is a matter of one.
     pub(crate) fn broken(
         &self,

@@ -11,29 +11,31 @@ use crate::{
 /// Sums over all customers in consecutive periods.
 #[derive(Debug)]
 pub struct Figures {
-    periods: Vec<PeriodEnds>,
+    pub(crate) periods: Vec<PeriodEnds>,
     rules: Rules,
-    sums: Sums,
+    pub(crate) sums: Sums,
 }
 
 impl Figures {
     /// Computes them in one pass over all customers, on so many threads.
     pub fn compute(inputs: &Arc<Inputs>, threads: usize) -> Result<Self, MovementError> {
         let scan = Scan::for_sums(Arc::clone(inputs));
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.max(1))
-                .map(|_| scope.spawn(|| scan.work(&mut |_| Ok(()))))
-                .collect();
-            workers
-                .into_iter()
-                .try_for_each(|worker| worker.join().unwrap_or(Err(MovementError::Abandoned)))
-        })?;
+        scan.work_on(threads)?;
+        Ok(Self::of(inputs, scan.into_sums()))
+    }
+
+    pub(crate) fn of(inputs: &Inputs, sums: Sums) -> Self {
         let calendar = Calendar::new(&inputs.periods);
-        Ok(Self {
+        Self {
             periods: calendar.periods.into_iter().map(|(period, ..)| period).collect(),
             rules: inputs.rules.clone(),
-            sums: scan.into_sums(),
-        })
+            sums,
+        }
+    }
+
+    /// In how many sums and violations two differ that should be the same.
+    pub fn differences(&self, other: &Self) -> usize {
+        self.sums.differences(&other.sums) + usize::from(self.periods != other.periods)
     }
 
     /// Where these periods, in order, stand among its own; none where they do not.
@@ -44,6 +46,11 @@ impl Figures {
         let start = self.periods.iter().position(|period| period == first)?;
         let range = start..start + periods.len();
         (self.periods.get(range.clone())? == periods).then_some(range)
+    }
+
+    /// Its periods.
+    pub fn periods(&self) -> &[PeriodEnds] {
+        &self.periods
     }
 
     /// Whether it can answer for these periods.

@@ -46,13 +46,14 @@ impl Columns for IdentityColumns {
 }
 
 /// A set that may take a stranger for a member: one word a hash, four bits in it.
-struct Filter {
+#[derive(Debug)]
+pub(crate) struct Filter {
     words: Vec<AtomicU64>,
 }
 
 impl Filter {
     /// For so many hashes, sixteen bits each: one stranger in four hundred is taken for a member.
-    fn new(hashes: usize) -> Self {
+    pub(crate) fn new(hashes: usize) -> Self {
         let words = (hashes / 4).max(1024).next_power_of_two();
         Self {
             words: (0..words).map(|_| AtomicU64::new(0)).collect(),
@@ -60,7 +61,7 @@ impl Filter {
     }
 
     /// Adds a hash; whether it may have been there before. Of two that come at once, one is told.
-    fn add(&self, hash: u64) -> bool {
+    pub(crate) fn add(&self, hash: u64) -> bool {
         let bits = [0, 6, 12, 18].map(|shift| 1_u64 << ((hash >> shift) & 63));
         let mask = bits[0] | bits[1] | bits[2] | bits[3];
         let place = usize::try_from(hash >> 24).unwrap_or(0) & (self.words.len() - 1);

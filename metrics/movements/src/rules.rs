@@ -96,7 +96,7 @@ pub struct PeriodEnds {
 }
 
 /// A tier of a price, with its last unit unless it is the last tier.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TierRange {
     /// The price.
     pub price_id: String,
@@ -113,7 +113,7 @@ pub struct TierRange {
 }
 
 /// What a minor unit is worth from a day on, as a fraction of the reporting currency's.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
     /// The currency.
     pub currency: String,

@@ -15,6 +15,7 @@ use crate::{
     attributes::{Attributes, ProfileColumns, newest},
     customer::{Customer, Whose},
     figures::Sums,
+    kept::{Keeper, Kept, Seen},
     ledger::{BoundaryRates, Calendar, Frame},
     merge::Merge,
     price::Tiers,
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// Everything that the figures of a pass hang on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Inputs {
     /// The policy's switches.
     pub rules: Rules,
@@ -51,14 +52,16 @@ impl Inputs {
     /// The same over other periods.
     pub fn over(&self, periods: Vec<PeriodEnds>) -> Self {
         Self {
-            rules: self.rules.clone(),
-            knowledge: self.knowledge,
             periods,
-            tiers: self.tiers.clone(),
-            quotes: self.quotes.clone(),
-            subscriptions: self.subscriptions.clone(),
-            customers: self.customers.clone(),
-            handovers: Arc::clone(&self.handovers),
+            ..self.clone()
+        }
+    }
+
+    /// The same with what changed hands.
+    pub fn with(&self, handovers: &Arc<Handovers>) -> Self {
+        Self {
+            handovers: Arc::clone(handovers),
+            ..self.clone()
         }
     }
 }
@@ -77,6 +80,16 @@ enum Aim {
     Rows(MovementTable, Vec<usize>),
     /// The sums over all customers.
     Sums,
+    /// The same, with every customer's rows written down.
+    KeptSums(Keeping),
+}
+
+/// What writing down needs.
+#[derive(Debug)]
+struct Keeping {
+    dir: PathBuf,
+    seen: Seen,
+    keepers: Mutex<Vec<Keeper>>,
 }
 
 /// A pass, shared by the threads that work on it.
@@ -95,19 +108,46 @@ pub struct Scan {
 impl Scan {
     /// A pass that answers with some columns of a table.
     pub fn new(inputs: Arc<Inputs>, table: MovementTable, projection: Vec<usize>) -> Self {
-        Self::aiming(inputs, Aim::Rows(table, projection))
+        Self::aiming(inputs, Aim::Rows(table, projection), Arc::new(SharedTexts::new()))
     }
 
     /// A pass that answers with the sums over all customers.
     pub(crate) fn for_sums(inputs: Arc<Inputs>) -> Self {
-        Self::aiming(inputs, Aim::Sums)
+        Self::aiming(inputs, Aim::Sums, Arc::new(SharedTexts::new()))
     }
 
-    fn aiming(inputs: Arc<Inputs>, aim: Aim) -> Self {
+    /// The same, with the rows of every customer written down: there are so many of them.
+    pub(crate) fn keeping(inputs: Arc<Inputs>, texts: &Arc<SharedTexts>, rows: u64, dir: PathBuf) -> Self {
+        let keeping = Keeping {
+            dir,
+            seen: Seen::new(rows),
+            keepers: Mutex::default(),
+        };
+        Self::aiming(inputs, Aim::KeptSums(keeping), Arc::clone(texts))
+    }
+
+    /// The sums over some customers.
+    pub(crate) fn sums_of(
+        inputs: Arc<Inputs>,
+        texts: &Arc<SharedTexts>,
+        groups: &mut [Group],
+    ) -> Result<Sums, MovementError> {
+        let scan = Self::aiming(inputs, Aim::Sums, Arc::clone(texts));
+        let mut worker = Worker::new(&scan)?;
+        for group in groups {
+            worker.group(group, &[Attributes::UNKNOWN], &mut |_| Ok(()))?;
+        }
+        match worker.into {
+            Into::Sums(sums, _) => Ok(sums),
+            Into::Rows(..) => Err(MovementError::Abandoned),
+        }
+    }
+
+    fn aiming(inputs: Arc<Inputs>, aim: Aim, texts: Arc<SharedTexts>) -> Self {
         let calendar = Calendar::new(&inputs.periods);
         let sums = match aim {
             Aim::Rows(..) => Sums::new(0),
-            Aim::Sums => Sums::new(calendar.periods.len()),
+            Aim::Sums | Aim::KeptSums(_) => Sums::new(calendar.periods.len()),
         };
         Self {
             left: AtomicUsize::new(inputs.subscriptions.len()),
@@ -115,15 +155,38 @@ impl Scan {
             inputs,
             aim,
             calendar,
-            texts: Arc::new(SharedTexts::new()),
+            texts,
             aside: Mutex::default(),
             sums: Mutex::new(sums),
         }
     }
 
+    /// Works on several threads until all is done.
+    pub(crate) fn work_on(&self, threads: usize) -> Result<(), MovementError> {
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads.max(1))
+                .map(|_| scope.spawn(|| self.work(&mut |_| Ok(()))))
+                .collect();
+            workers
+                .into_iter()
+                .try_for_each(|worker| worker.join().unwrap_or(Err(MovementError::Abandoned)))
+        })
+    }
+
     /// The sums, once all have worked.
     pub(crate) fn into_sums(self) -> Sums {
         self.sums.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sums and what was written down, once all have worked; none where it cannot be told apart.
+    pub(crate) fn into_kept(self) -> Result<Option<(Sums, Kept)>, MovementError> {
+        let sums = self.sums.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Aim::KeptSums(keeping) = self.aim else {
+            return Ok(None);
+        };
+        let keepers = keeping.keepers.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let kept = Kept::new(keepers, keeping.seen, &keeping.dir)?;
+        Ok(kept.map(|kept| (sums, kept)))
     }
 
     /// Works on buckets until none is left, and hands over the rows. Any number of threads may do so at once; together
@@ -144,7 +207,13 @@ impl Scan {
         match worker.into {
             Into::Rows(_, mut rows) if !rows.is_empty() => emit(rows.take()?)?,
             Into::Rows(..) => {}
-            Into::Sums(sums) => self.sums.lock().unwrap_or_else(PoisonError::into_inner).add(&sums),
+            Into::Sums(sums, keeper) => {
+                self.sums.lock().unwrap_or_else(PoisonError::into_inner).add(&sums);
+                if let (Aim::KeptSums(keeping), Some(keeper)) = (&self.aim, keeper) {
+                    let mut keepers = keeping.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+                    keepers.push(keeper);
+                }
+            }
         }
         Ok(())
     }
@@ -153,7 +222,7 @@ impl Scan {
 /// Where a thread puts what it finds.
 enum Into {
     Rows(MovementTable, Rows),
-    Sums(Sums),
+    Sums(Sums, Option<Keeper>),
 }
 
 /// What one thread needs.
@@ -180,7 +249,11 @@ impl<'a> Worker<'a> {
             at_boundaries: BoundaryRates::default(),
             into: match &scan.aim {
                 Aim::Rows(table, projection) => Into::Rows(*table, Rows::of(table.columns(), projection)?),
-                Aim::Sums => Into::Sums(Sums::new(scan.calendar.periods.len())),
+                Aim::Sums => Into::Sums(Sums::new(scan.calendar.periods.len()), None),
+                Aim::KeptSums(keeping) => {
+                    let keeper = Keeper::new(&keeping.dir)?;
+                    Into::Sums(Sums::new(scan.calendar.periods.len()), Some(keeper))
+                }
             },
             customer: Customer::default(),
             order: Vec::new(),
@@ -202,7 +275,7 @@ impl<'a> Worker<'a> {
                 table.shows(projection, "subscription_id"),
                 table.shows_attributes(projection),
             ),
-            Aim::Sums => (false, false),
+            Aim::Sums | Aim::KeptSums(_) => (false, false),
         };
         let unread: &[&str] = if with_subscription { &[] } else { &["subscription_id"] };
         let mut states = Merge::open(runs, StateColumns::new, unread, &mut self.texts)?;
@@ -225,6 +298,9 @@ impl<'a> Worker<'a> {
             }
             let attributes = newest(&mut own, &self.texts);
             states.take(knowledge, &mut self.texts, &mut group)?;
+            if let (Into::Sums(_, Some(keeper)), Aim::KeptSums(keeping)) = (&mut self.into, &scan.aim) {
+                keeper.keep(&group, &keeping.seen, &inputs.rules, knowledge.as_of)?;
+            }
             let handovers = &inputs.handovers;
             let concerned = !handovers.is_empty()
                 && group
@@ -232,6 +308,9 @@ impl<'a> Worker<'a> {
                     .iter()
                     .any(|state| handovers.concern(state.item_hash) || handovers.concern(state.record_hash));
             if concerned {
+                if let Into::Sums(_, Some(keeper)) = &mut self.into {
+                    keeper.entangle(&group);
+                }
                 let mut aside = scan.aside.lock().unwrap_or_else(PoisonError::into_inner);
                 aside.group.append(&group);
                 aside.attributes.push(attributes);
@@ -292,7 +371,7 @@ impl<'a> Worker<'a> {
                         emit(rows.take()?)?;
                     }
                 }
-                Into::Sums(sums) => self.customer.add(&of, own, &frame, sums)?,
+                Into::Sums(sums, _) => self.customer.add(&of, own, &frame, sums)?,
             }
         }
         Ok(())

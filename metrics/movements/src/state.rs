@@ -1,28 +1,32 @@
-use crate::text::NONE;
+use serde::{Deserialize, Serialize};
+
+use crate::text::{NONE, Texts};
 
 /// A text of a group: where it stands in the group's own bytes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Span {
     from: u32,
     to: u32,
 }
 
 /// Percent and amount off.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Discount {
     pub(crate) ppm: i64,
     pub(crate) minor: i64,
 }
 
 /// One version of one state of a subscription item, as its row says. Instants are microseconds; recurring texts are numbers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct State {
     /// Whose it is: a place in the group.
     pub(crate) customer: u32,
     pub(crate) source: u32,
     pub(crate) record_key: Span,
+    #[serde(skip)]
     pub(crate) record_hash: u64,
     pub(crate) item: Span,
+    #[serde(skip)]
     pub(crate) item_hash: u64,
     /// Only where a scan shows it.
     pub(crate) subscription: Option<Span>,
@@ -57,7 +61,7 @@ pub(crate) struct State {
 }
 
 /// The rows of customers that must be seen together: one customer, or several where an item changed hands.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) customers: Vec<String>,
     pub(crate) states: Vec<State>,
@@ -65,6 +69,14 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// A customer without rows yet.
+    pub(crate) fn of(customer_id: &str) -> Self {
+        Self {
+            customers: vec![customer_id.to_owned()],
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.customers.clear();
         self.states.clear();
@@ -107,6 +119,27 @@ impl Group {
             subscription: state.subscription.map(moved),
             ..state.clone()
         }));
+    }
+
+    /// Takes over more rows of the same customer.
+    pub(crate) fn join(&mut self, more: &Self) {
+        let first = self.states.len();
+        self.append(more);
+        self.customers.truncate(1);
+        for state in &mut self.states[first..] {
+            state.customer = 0;
+        }
+    }
+
+    /// Computes the hashes of its items and records, which are not written down.
+    pub(crate) fn rehash(&mut self, texts: &Texts) {
+        let Self { states, bytes, .. } = self;
+        let text = |span: Span| std::str::from_utf8(&bytes[span.from as usize..span.to as usize]).unwrap_or_default();
+        for state in states {
+            let source = texts.get(state.source).unwrap_or("");
+            state.record_hash = hash_of(source, text(state.record_key));
+            state.item_hash = hash_of(source, text(state.item));
+        }
     }
 
     /// Leaves of every record its newest version, unless that takes it back; then orders by item and time.
