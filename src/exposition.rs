@@ -1,6 +1,7 @@
 use std::sync::atomic::AtomicU64;
 
 use atalaya_alerts::{Control, Route};
+use atalaya_metrics::Evaluator;
 use chrono::{DateTime, Utc};
 use prometheus_client::{
     encoding::text::encode,
@@ -24,7 +25,11 @@ pub(crate) struct Watching {
 
 /// Numbers about a process that serves a home, as Prometheus reads them. They are made when somebody asks: what they tell stands in
 /// the control database and in the process, and nowhere twice.
-pub(crate) async fn exposition(context: &Context, watching: Option<&Watching>) -> anyhow::Result<String> {
+pub(crate) async fn exposition(
+    context: &Context,
+    watching: Option<&Watching>,
+    evaluator: &Evaluator,
+) -> anyhow::Result<String> {
     let mut registry = Registry::with_prefix("atalaya");
     let build = gauges(&mut registry, "build_info", "Which Atalaya this is");
     set(&build, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
@@ -32,6 +37,7 @@ pub(crate) async fn exposition(context: &Context, watching: Option<&Watching>) -
         alerts(context, watching, &mut registry).await?;
     }
     sources(context, &mut registry);
+    sums(evaluator, &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
@@ -106,6 +112,29 @@ async fn alerts(context: &Context, watching: &Watching, registry: &mut Registry)
         }
     }
     Ok(())
+}
+
+/// Of the sums over all customers that follow commits.
+fn sums(evaluator: &Evaluator, registry: &mut Registry) {
+    let (passes, updates) = evaluator.passes_and_updates();
+    let help =
+        "Sums over all customers, by how they were computed: from all customers, or from those concerned by a commit";
+    let computed = counters(registry, "figures_computed", help);
+    add(&computed, &[("from", "all")], passes);
+    add(&computed, &[("from", "some")], updates);
+    let Some(drift) = evaluator.drift() else {
+        return;
+    };
+    let differences = u64::try_from(drift.differences).unwrap_or(u64::MAX);
+    let help = "Sums that followed commits and differed from a computation from all records; anything but 0 is a fault";
+    gauge(registry, "figures_drift", help, as_float(differences));
+    let help = "When sums that follow commits were last compared with all records";
+    gauge(
+        registry,
+        "figures_drift_checked_timestamp_seconds",
+        help,
+        seconds(drift.checked_at),
+    );
 }
 
 fn sources(context: &Context, registry: &mut Registry) {

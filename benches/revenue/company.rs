@@ -79,6 +79,18 @@ fn customer(number: u64, numbers: &mut Numbers, out: &mut impl Write) -> std::io
     Ok(rows)
 }
 
+/// A new state of a customer's first item, as of the time of the benchmark.
+pub(crate) fn change(number: u64, round: u64, numbers: &mut Numbers) -> String {
+    let plan = numbers.one_of(&["basic", "pro", "scale"]);
+    let status = numbers.one_of(&["active", "active", "active", "canceled"]);
+    let (quantity, price) = (1 + numbers.below(20), 900 + 100 * numbers.below(90));
+    let minute = numbers.below(60);
+    format!(
+        "new_{number}_{round},cus_{number:08},sub_{number}_0,si_{number}_0,saas,{plan},{status},{quantity},{price},EUR,month,1,0,2026-11-1{}T08:{minute:02}:00Z,,\n",
+        round % 10,
+    )
+}
+
 /// Writes `subscriptions.csv` and `fx_rates.csv`; the number of states.
 pub(crate) fn write(dir: &Path, customers: u64) -> anyhow::Result<u64> {
     let path = dir.join("subscriptions.csv");

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
@@ -65,6 +66,10 @@ pub(crate) struct Cache {
     figures: Mutex<Vec<(Frame, SharedFigures)>>,
     /// Sums that follow commits.
     pub(crate) following: tokio::sync::Mutex<Option<Following>>,
+    /// The present of the questions asked last, and of what data.
+    pub(crate) present: Mutex<Option<(String, DateTime<Utc>)>>,
+    /// When the newest row of a file landed, by file.
+    pub(crate) landed: Mutex<BTreeMap<PathBuf, DateTime<Utc>>>,
     /// What was found when those were compared last.
     pub(crate) drift: Mutex<Option<Drift>>,
     /// How often sums were computed from all customers, and how often only from some.

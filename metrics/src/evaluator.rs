@@ -11,13 +11,12 @@ use atalaya_model::{
     Clock, Grain, Kind, KnownBy, MetricSpec, Period, Proof, ProofState, Series, SeriesQuery, WeekStart, calendar,
 };
 use atalaya_store::{Home, Snapshot, table_schema};
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::{
     EvaluationPlan, MetricsError, POLICY_FILE, Policy, ProofKey, Proofs, Rows, Scope, View,
     cache::Cache,
-    freshness::fresh_at,
     known_view_name,
     operator::{self, Stand, Stands},
     operator_inputs::{self, Runs},
@@ -125,13 +124,11 @@ impl Evaluator {
 
     /// Plans a query at the clock's now.
     pub fn plan(&self, query: &SeriesQuery) -> Result<EvaluationPlan, MetricsError> {
-        EvaluationPlan::new(
-            &self.catalog,
-            self.home.settings(),
-            &self.policy,
-            query,
-            self.clock.now(),
-        )
+        self.plan_at(query, self.clock.now())
+    }
+
+    fn plan_at(&self, query: &SeriesQuery, now: DateTime<Utc>) -> Result<EvaluationPlan, MetricsError> {
+        EvaluationPlan::new(&self.catalog, self.home.settings(), &self.policy, query, now)
     }
 
     /// What the proof of a metric that reads these kinds is called on a snapshot.
@@ -161,7 +158,7 @@ impl Evaluator {
 
     /// Computes a series on a pinned snapshot, checks its identities, and says what else has been proved of it.
     pub async fn series_on(&self, query: &SeriesQuery, snapshot: &Snapshot) -> Result<Series, MetricsError> {
-        let plan = self.plan(query)?;
+        let plan = self.plan_at(query, self.present(snapshot))?;
         let spec = self.spec(&query.metric)?;
         let session = self.session(&plan, snapshot).await?;
         let engine = |source: EngineError| MetricsError::Engine {
@@ -212,7 +209,7 @@ impl Evaluator {
                 snapshot: key.snapshot,
                 failures,
             },
-            fresh_at: fresh_at(&session, &plan).await.map_err(engine)?,
+            fresh_at: self.fresh_at(&session, &plan, snapshot).await.map_err(engine)?,
             evaluated_at: plan.now,
         })
     }

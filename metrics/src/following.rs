@@ -9,7 +9,7 @@ use std::{
 use atalaya_model::{Kind, KnownBy, Period};
 use atalaya_movements::{Figures, Handovers, Inputs, LiveFigures, PeriodEnds, Stale};
 use atalaya_store::Snapshot;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     EvaluationPlan, Evaluator, MetricsError,
@@ -19,6 +19,9 @@ use crate::{
 
 /// Sequences of periods that are kept up to date: a board has months and days, and few others are asked for.
 const MOST_FRAMES: usize = 6;
+
+/// How long a present lasts.
+const ONE_PRESENT: TimeDelta = TimeDelta::seconds(1);
 
 /// What follows commits, with the version of the table that it has followed to.
 #[derive(Debug)]
@@ -74,14 +77,16 @@ impl Evaluator {
     /// Compares the sums that follow commits with a computation from all records, to the last digit; none where there are
     /// none yet. Sums that differ are thrown away.
     pub async fn check_drift(&self) -> Result<Option<Drift>, MetricsError> {
-        let mut following = self.cache.following.lock().await;
-        let Some(kept) = following.as_ref() else {
-            return Ok(None);
+        // Boards go on while all records are read.
+        let (inputs, frames, rows) = {
+            let following = self.cache.following.lock().await;
+            let Some(kept) = following.as_ref() else {
+                return Ok(None);
+            };
+            let frames: Vec<Arc<Figures>> = kept.live.frames().map(|(_, figures)| Arc::clone(figures)).collect();
+            (kept.live.inputs(), frames, kept.live.rows())
         };
-        let inputs = kept.live.inputs();
-        let frames: Vec<Arc<Figures>> = kept.live.frames().map(|(_, figures)| Arc::clone(figures)).collect();
-        let threads = self.threads();
-        let (many, rows) = (frames.len(), kept.live.rows());
+        let (many, threads) = (frames.len(), self.threads());
         let compare = move || -> Result<usize, String> {
             let handovers = Handovers::find(&inputs.subscriptions, rows, threads).map_err(|error| error.to_string())?;
             let inputs = inputs.with(&Arc::new(handovers));
@@ -98,7 +103,7 @@ impl Evaluator {
             .map_err(|error| error.to_string());
         let differences = compared.and_then(|compared| compared).map_err(contract)?;
         if differences > 0 {
-            *following = None;
+            *self.cache.following.lock().await = None;
         }
         let drift = Drift {
             differences,
@@ -107,6 +112,23 @@ impl Evaluator {
         };
         *self.cache.drift.lock().unwrap_or_else(PoisonError::into_inner) = Some(drift.clone());
         Ok(Some(drift))
+    }
+
+    /// The present of a question: one for all that are asked of the same data within a second, so that they share sums.
+    pub(crate) fn present(&self, snapshot: &Snapshot) -> DateTime<Utc> {
+        let now = self.clock().now();
+        if self.kept_in.is_none() {
+            return now;
+        }
+        let id = snapshot.id(&[]);
+        let mut present = self.cache.present.lock().unwrap_or_else(PoisonError::into_inner);
+        match present.as_ref() {
+            Some((of, at)) if *of == id && *at <= now && now - *at < ONE_PRESENT => *at,
+            _ => {
+                *present = Some((id, now));
+                now
+            }
+        }
     }
 
     pub(crate) fn threads(&self) -> usize {
@@ -133,7 +155,9 @@ impl Evaluator {
         };
         let wanted = operator_inputs::periods(&plan.calendar);
         let mut following = self.cache.following.lock().await;
-        if following.as_ref().is_some_and(|kept| kept.version > version) {
+        // A question that began before others is not worth losing what stands.
+        let is_ahead = |kept: &Following| kept.version > version || kept.live.as_of() > plan.now.timestamp_micros();
+        if following.as_ref().is_some_and(is_ahead) {
             return Ok(None);
         }
         if let Some(kept) = following.take() {

@@ -12,7 +12,7 @@ use atalaya_model::{KnownBy, Proof, ProofState, Reading, Readings};
 use atalaya_store::Snapshot;
 use chrono::{DateTime, Utc};
 
-use crate::{EvaluationPlan, Evaluator, MetricsError, Scope, freshness::fresh_at};
+use crate::{EvaluationPlan, Evaluator, MetricsError, Scope};
 
 /// The columns of every signal; those of its evidence follow.
 const COLUMNS: [&str; 5] = ["entity", "label", "since_at", "numerator", "denominator"];
@@ -143,7 +143,7 @@ impl Evaluator {
                 snapshot: key.snapshot,
                 failures,
             },
-            fresh_at: fresh_at(&session, &plan).await.map_err(engine)?,
+            fresh_at: self.fresh_at(&session, &plan, snapshot).await.map_err(engine)?,
             evaluated_at: plan.now,
         })
     }

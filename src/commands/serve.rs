@@ -53,9 +53,9 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     // What goes on beside the requests; ended before the process is, so that nothing is cut off in the middle of a proof.
     let mut background = JoinSet::new();
     let receiving = take_events(&arguments, &mut context, &home, &mut background).await?;
-    let evaluator = Arc::new(context.evaluator()?);
+    let evaluator = Arc::new(context.evaluator()?.following(home.component_dir("figures")?));
     let (changed, commits) = watch::channel(0_u64);
-    let figures = figures_of(&context, &home).await?;
+    let figures = figures_of(&context, &home, &evaluator).await?;
     let server = Server::bind(arguments.listen, Arc::clone(&evaluator), commits.clone(), figures).await?;
     delegate::listen(&home, context.clone())?;
     let seen = watch_commits(Arc::clone(&evaluator), changed, &mut background);
@@ -95,7 +95,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
 }
 
 /// What `/metrics` tells: of the process, and of its alerts where it watches the rules.
-async fn figures_of(context: &Context, home: &Home) -> anyhow::Result<Exposition> {
+async fn figures_of(context: &Context, home: &Home, evaluator: &Arc<Evaluator>) -> anyhow::Result<Exposition> {
     let watching = match context.watching {
         true => Some(Watching {
             control: Control::open(&home.control_database()).await?,
@@ -103,11 +103,11 @@ async fn figures_of(context: &Context, home: &Home) -> anyhow::Result<Exposition
         }),
         false => None,
     };
-    let context = context.clone();
+    let (context, evaluator) = (context.clone(), Arc::clone(evaluator));
     Ok(Arc::new(move || {
-        let (context, watching) = (context.clone(), watching.clone());
+        let (context, watching, evaluator) = (context.clone(), watching.clone(), Arc::clone(&evaluator));
         Box::pin(async move {
-            let text = exposition(&context, watching.as_ref()).await;
+            let text = exposition(&context, watching.as_ref(), &evaluator).await;
             text.map_err(|error| error.to_string())
         })
     }))
@@ -280,6 +280,16 @@ async fn prove(
                 tracing::error!("{differences} differences, {faults} byte faults: see `atalaya verify`");
             }
             Err(error) => tracing::warn!("figures stay unproved: {error}"),
+        }
+        match evaluator.check_drift().await {
+            Ok(Some(drift)) if drift.differences > 0 => {
+                tracing::error!(
+                    "{} sums had drifted from their records; they are computed anew",
+                    drift.differences
+                )
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!("sums that follow commits stay uncompared: {error}"),
         }
         changed.send_modify(|count| *count += 1);
         if snapshot.has_rows_in_the_log() {

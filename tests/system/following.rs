@@ -13,6 +13,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     operator::{Asked, sum_rows},
+    owner::serve,
+    pulse::until,
     random_companies::{HEADER, companies},
 };
 
@@ -153,4 +155,86 @@ async fn sums_follow_commits_and_time_to_the_last_digit() {
         updates >= 5 * seeds,
         "{updates} updates and {passes} passes: nothing was followed"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_served_board_follows_what_lands_and_tells_that_nothing_drifts() {
+    let mut home = atalaya_tests::Home::new();
+    home.now = Some("2026-04-15T12:00:00Z".to_owned());
+    let header = "customer_id,subscription_id,item_id,status,unit_price,currency,interval,valid_from";
+    let import = |name: &str, customers: std::ops::Range<u32>, price: u32| {
+        let rows = customers.map(|customer| {
+            format!(
+                "c{customer},s{customer},i{customer},active,{price},USD,month,2026-0{}-20T10:00:00Z",
+                1 + price % 3
+            )
+        });
+        let text = format!("{header}\n{}\n", rows.collect::<Vec<_>>().join("\n"));
+        let said = home.import(&home.file(name, text), "subscriptions");
+        assert_eq!(said.code, Some(0), "{}", said.err);
+    };
+    import("first.csv", 0..40, 9);
+    let serving = serve(&home, &[], &[]);
+    let served = async |metric: &str| {
+        let url = format!(
+            "http://{}/api/v1/series?metric={metric}&from=2026-01-01&to=2026-04-01",
+            serving.address
+        );
+        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let series: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(
+            series["proof"]["failures"].as_array().is_some_and(Vec::is_empty),
+            "{series}"
+        );
+        series["points"].clone()
+    };
+    let metrics = [
+        "mrr",
+        "mrr_movements",
+        "net_revenue_retention",
+        "cohort_retention",
+        "customers",
+    ];
+    let mut before = Vec::new();
+    for metric in metrics {
+        before.push(served(metric).await);
+    }
+    // Forty customers, of whom three change and two are new.
+    import("second.csv", 37..42, 11);
+    for (metric, before) in metrics.iter().zip(&before) {
+        let now = served(metric).await;
+        assert_ne!(now, *before, "{metric}");
+        // Another process computes them from all records.
+        let alone = home.ok(&[
+            "metric",
+            metric,
+            "--from",
+            "2026-01-01",
+            "--to",
+            "2026-04-01",
+            "--format",
+            "csv",
+        ]);
+        assert_eq!(
+            now.as_array().unwrap().len(),
+            alone.lines().count() - 1,
+            "{metric}: {now}\n{alone}"
+        );
+        if *metric == "customers" {
+            assert!(alone.contains("2026-03-01,42,closed\n"), "{alone}");
+            assert!(now[2].to_string().contains("42"), "{now}");
+        }
+    }
+    let url = format!("http://{}/metrics", serving.address);
+    let text = until("a comparison with all records", async || {
+        let text = reqwest::get(&url).await.unwrap().text().await.unwrap();
+        text.contains("\natalaya_figures_drift_checked_timestamp_seconds 1776254400.0")
+            .then_some(text)
+    })
+    .await;
+    assert!(text.contains("\natalaya_figures_drift 0.0\n"), "{text}");
+    let updates = text
+        .lines()
+        .find_map(|line| line.strip_prefix("atalaya_figures_computed_total{from=\"some\"} "));
+    assert!(updates.is_some_and(|updates| updates != "0"), "{text}");
 }

@@ -58,7 +58,7 @@ async fn heart() -> (Arc<AtomicUsize>, String) {
 }
 
 /// Asks until the answer is there.
-async fn until<T>(what: &str, mut asked: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut asked: impl AsyncFnMut() -> Option<T>) -> T {
     let mut ticker = tokio::time::interval(Duration::from_millis(200));
     for _ in 0..450 {
         ticker.tick().await;

@@ -324,4 +324,37 @@ mod tests {
         assert_eq!((broken(0..4), broken(1..4), broken(0..2)), (1, 0, 0));
         assert_eq!(sums.broken(Identity::Birth, &(0..4)).count(), 0);
     }
+
+    #[test]
+    fn what_a_customer_added_before_gives_way_to_what_it_adds_now() {
+        let adding = |micros: i64, broken: bool| {
+            let mut sums = Sums::new(2);
+            sums.grow(1, Slot::ClosingMicros, micros);
+            sums.grow(1, Slot::ClosingParts, 1);
+            sums.grow_cohort(0, 1, CohortSlot::Paying, 1);
+            if broken {
+                sums.violations.insert(Violation {
+                    identity: Identity::Birth,
+                    customer_id: "c".to_owned(),
+                    periods: vec![],
+                    words: "broken".to_owned(),
+                });
+            }
+            sums
+        };
+        let (other, before, now) = (adding(i64::MAX, false), adding(7, true), adding(-3, false));
+        let together = |customer: &Sums| {
+            let mut sums = other.clone();
+            sums.add(customer);
+            sums
+        };
+        let mut followed = together(&before);
+        assert_eq!(followed.differences(&together(&now)), 2, "a sum and a violation");
+        followed.replace(&before, &now);
+        assert_eq!(followed, together(&now));
+        assert_eq!(followed.differences(&together(&now)), 0);
+        // Who has gone leaves nothing, and the row of a sum of nothing is not there.
+        followed.replace(&now, &Sums::new(2));
+        assert_eq!(followed, other);
+    }
 }

@@ -110,6 +110,11 @@ impl<K> LiveFigures<K> {
         self.inputs.clone()
     }
 
+    /// The instant at which the sums stand, in microseconds.
+    pub fn as_of(&self) -> i64 {
+        self.inputs.knowledge.as_of
+    }
+
     /// How many rows it stands on.
     pub fn rows(&self) -> u64 {
         self.kept.seqs.len()

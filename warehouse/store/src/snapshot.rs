@@ -8,7 +8,10 @@ use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use atalaya_model::Kind;
 use chrono::{DateTime, Utc};
 use deltalake::{DeltaTableBuilder, kernel::Add};
-use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
+use parquet::{
+    arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
+    file::{metadata::ParquetMetaDataReader, statistics::Statistics},
+};
 
 use crate::{
     Home, StoreError,
@@ -64,6 +67,22 @@ impl DataFile {
         }
         let reader = builder.build().map_err(unreadable)?;
         Ok(reader.map(|batch| Ok(batch?)))
+    }
+
+    /// When the newest of its rows landed, as its own statistics say; none where they do not.
+    pub fn newest_landed_at(&self) -> Option<DateTime<Utc>> {
+        let file = std::fs::File::open(&self.path).ok()?;
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).ok()?;
+        let columns = metadata.file_metadata().schema_descr().columns();
+        let place = columns.iter().position(|column| column.name() == "landed_at")?;
+        let mut newest = None;
+        for group in metadata.row_groups() {
+            let Some(Statistics::Int64(values)) = group.column(place).statistics() else {
+                return None;
+            };
+            newest = newest.max(Some(*values.max_opt()?));
+        }
+        DateTime::from_timestamp_micros(newest?)
     }
 
     /// A file as its commit describes it.
