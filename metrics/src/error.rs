@@ -48,6 +48,19 @@ pub enum MetricsError {
     },
 }
 
+impl MetricsError {
+    /// Names the metric that was asked for, whichever of the definitions below it failed.
+    pub(crate) fn asked_for(self, metric: &str) -> Self {
+        match self {
+            Self::Engine { source, .. } => Self::Engine {
+                metric: metric.to_owned(),
+                source,
+            },
+            other => other,
+        }
+    }
+}
+
 impl From<&MetricsError> for MetricReadError {
     fn from(error: &MetricsError) -> Self {
         let text = error.to_string();

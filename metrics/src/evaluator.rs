@@ -160,7 +160,8 @@ impl Evaluator {
     pub async fn series_on(&self, query: &SeriesQuery, snapshot: &Snapshot) -> Result<Series, MetricsError> {
         let plan = self.plan_at(query, self.present(snapshot))?;
         let spec = self.spec(&query.metric)?;
-        let session = self.session(&plan, snapshot).await?;
+        let session = self.session(&plan, snapshot).await;
+        let session = session.map_err(|error| error.asked_for(&query.metric))?;
         let engine = |source: EngineError| MetricsError::Engine {
             metric: query.metric.clone(),
             source,

@@ -60,7 +60,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     delegate::listen(&home, context.clone())?;
     let seen = watch_commits(Arc::clone(&evaluator), changed, &mut background);
     if arguments.with_alerts {
-        let watcher = alerts::Watcher::start(&context).await?;
+        let watcher = alerts::Watcher::start(&context, Arc::clone(&evaluator)).await?;
         background.spawn(watcher.run(seen));
     }
     console.note(&format!(

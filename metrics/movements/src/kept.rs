@@ -18,6 +18,9 @@ use crate::{
     text::{self, Texts},
 };
 
+/// What replaced rows may take on disk however few there are.
+const LEAST_BLOAT_BYTES: u64 = 64 << 20;
+
 fn failed(reason: impl std::fmt::Display) -> MovementError {
     MovementError::Kept(reason.to_string())
 }
@@ -191,8 +194,18 @@ impl Kept {
         }
     }
 
-    /// The customers of whom something happens by then.
-    pub(crate) fn due_by(&self, at: i64, texts: &Texts) -> Result<Vec<Group>, MovementError> {
+    /// Of how many customers something happens by then.
+    pub(crate) fn due_by(&self, at: i64) -> usize {
+        self.entries.iter().filter(|entry| entry.next_at <= at).count()
+    }
+
+    /// Whether more is on disk for having been replaced than there is at all.
+    pub(crate) fn is_bloated(&self) -> bool {
+        self.end > self.bytes().max(LEAST_BLOAT_BYTES)
+    }
+
+    /// The rows of those customers.
+    pub(crate) fn read_due_by(&self, at: i64, texts: &Texts) -> Result<Vec<Group>, MovementError> {
         let due = self.entries.iter().filter(|entry| entry.next_at <= at);
         due.map(|entry| self.read(entry, texts)).collect()
     }

@@ -18,6 +18,10 @@ use crate::{
     text::{SharedTexts, Texts},
 };
 
+/// New rows, and customers of whom something happened, beyond which all are looked at again.
+const MOST_FRESH_ROWS: u64 = 200_000;
+const MOST_DUE: usize = 50_000;
+
 /// Why sums cannot follow, so that all customers must be looked at anew. Nothing is wrong with that.
 #[derive(Debug, thiserror::Error)]
 pub enum Stale {
@@ -30,6 +34,9 @@ pub enum Stale {
     /// Rows went away, or are not known yet.
     #[error("there are not the rows there should be")]
     Rows,
+    /// So much is new that a pass over all customers is cheaper.
+    #[error("too much is new")]
+    Much,
     /// Something could not be computed or read.
     #[error(transparent)]
     Failed(#[from] MovementError),
@@ -127,7 +134,13 @@ impl<K> LiveFigures<K> {
 
     /// Whether the sums stand for these rows at this instant.
     pub fn is_at(&self, inputs: &Inputs) -> bool {
-        self.inputs.knowledge.as_of == inputs.knowledge.as_of && self.runs == runs_of(inputs)
+        self.inputs.knowledge.as_of == inputs.knowledge.as_of
+            && self.has_prices_of(inputs)
+            && self.runs == runs_of(inputs)
+    }
+
+    fn has_prices_of(&self, inputs: &Inputs) -> bool {
+        self.inputs.tiers == inputs.tiers && self.inputs.quotes == inputs.quotes
     }
 
     /// Follows what has been committed and what time has passed, up to `inputs`, of which there are `rows` rows; `periods`
@@ -145,7 +158,12 @@ impl<K> LiveFigures<K> {
         if now < then {
             return Err(Stale::Before);
         }
-        let same_prices = self.inputs.tiers == inputs.tiers && self.inputs.quotes == inputs.quotes;
+        // What follows is held in memory.
+        let fresh = rows.saturating_sub(self.kept.seqs.len());
+        if fresh > MOST_FRESH_ROWS || self.kept.due_by(now) > MOST_DUE || self.kept.is_bloated() {
+            return Err(Stale::Much);
+        }
+        let same_prices = self.has_prices_of(inputs);
         let mut changed = self.changed(inputs)?;
         let mut frames = Vec::with_capacity(self.frames.len());
         for frame in self.frames.drain(..) {
@@ -193,7 +211,7 @@ impl<K> LiveFigures<K> {
             changed.now.push(now);
             has_news.insert(customer_id);
         }
-        for group in self.kept.due_by(inputs.knowledge.as_of, &texts)? {
+        for group in self.kept.read_due_by(inputs.knowledge.as_of, &texts)? {
             let customer_id = group.customers.first().map_or("", String::as_str);
             if has_news.contains(customer_id) {
                 continue;

@@ -1,7 +1,7 @@
 mod backtest;
 mod watcher;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use atalaya_alerts::{Control, Limit, RuleSet, Silence};
 use atalaya_store::{Home, Snapshot};
@@ -168,7 +168,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
                 );
                 return Ok(0);
             }
-            let watcher = Watcher::start(context).await?;
+            let watcher = Watcher::start(context, Arc::new(context.evaluator()?)).await?;
             if once {
                 for line in watcher.once().await? {
                     console.note(&line);
@@ -199,7 +199,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         Action::Test { format } => {
             // Two senders would send twice: whoever owns the home is the one that sends.
             let _owner = context.own(&home)?;
-            let watcher = Watcher::start(context).await?;
+            let watcher = Watcher::start(context, Arc::new(context.evaluator()?)).await?;
             let mut table = Table::new(&["route", "state", "milliseconds", "why"], &[false, false, true, false]);
             let mut is_well = true;
             for (route, canary) in watcher.test_routes().await? {

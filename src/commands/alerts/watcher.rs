@@ -3,6 +3,7 @@ use std::{sync::Arc, time::Duration};
 use atalaya_alerts::{
     Canary, Control, Heart, Oncall, Pulse, Route, Routes, Runner, Sender, is_canary_due, send_canary, tell_late,
 };
+use atalaya_metrics::Evaluator;
 use atalaya_model::{Clock, Language, calendar};
 use chrono::NaiveTime;
 use chrono_tz::Tz;
@@ -34,7 +35,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const BEAT: Duration = Duration::from_secs(20);
 
 impl Watcher {
-    pub(crate) async fn start(context: &Context) -> anyhow::Result<Self> {
+    pub(crate) async fn start(context: &Context, evaluator: Arc<Evaluator>) -> anyhow::Result<Self> {
         let home = context.home()?;
         let control = Control::open(&home.control_database()).await?;
         let variable = |name: &str| std::env::var(name).ok();
@@ -53,7 +54,7 @@ impl Watcher {
         };
         let clock = Arc::clone(&context.clock);
         let runner = Runner::new(
-            Arc::new(context.evaluator()?),
+            evaluator,
             control.clone(),
             Arc::clone(&clock),
             home.settings().clone(),
