@@ -261,8 +261,11 @@ impl Stands {
         // One pass serves all sums: it must read all they hang on, whichever is asked for.
         let may_sum = INPUTS.iter().all(|name| has(name));
         let is_divided = |proven: &Proven| {
-            let below = catalog.in_order(&[proven.definition]);
-            plan.is_divided && below.iter().any(|definition| definition.sql.contains("{by}"))
+            plan.is_divided
+                && catalog
+                    .in_order(&[proven.definition])
+                    .iter()
+                    .any(|definition| definition.sql.contains("{by}"))
         };
         let stands = self.0.iter().filter(|proven| has(proven.definition));
         stands

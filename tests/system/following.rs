@@ -145,7 +145,7 @@ async fn follow(seed: u64) -> (u64, u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sums_follow_commits_and_time_to_the_last_digit() {
-    let seeds = if soak() { 200 } else { 5 };
+    let seeds = if soak() { 200 } else { 3 };
     let (mut passes, mut updates) = (0, 0);
     for seed in 3_000..3_000 + seeds {
         let (more_passes, more_updates) = follow(seed).await;

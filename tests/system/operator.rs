@@ -225,7 +225,7 @@ async fn compare(seed: u64) {
         (KnownBy::Atalaya, midway),
         (KnownBy::Source, end),
     ] {
-        if known == (KnownBy::Atalaya, end) {
+        if seed.is_multiple_of(3) && known == (KnownBy::Atalaya, end) {
             let by_operator = rows_of(&LOOKING_BACK, &evaluator(), &snapshot, &days(&home), known).await;
             let by_sql = rows_of(
                 &LOOKING_BACK,
