@@ -51,10 +51,19 @@ impl Question {
     }
 }
 
+/// What an undivided plan's identities are asked of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Asked {
+    pub(crate) snapshot: String,
+    /// Periods and instant, in the order of time.
+    pub(crate) calendar: Vec<DateTime<Utc>>,
+    pub(crate) knowledge: &'static str,
+}
+
 /// The newest snapshot and the answers to questions put before.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    snapshot: Mutex<Option<Arc<Snapshot>>>,
+    snapshot: tokio::sync::Mutex<Option<Arc<Snapshot>>>,
     answers: Mutex<BTreeMap<Question, Arc<Series>>>,
     /// What signals said last, by signal, with the data it was said of.
     readings: Mutex<BTreeMap<String, (String, Readings)>>,
@@ -64,6 +73,8 @@ pub(crate) struct Cache {
     runs: Mutex<BTreeMap<String, SharedRuns>>,
     /// Sums over all customers, by what they hang on.
     figures: Mutex<Vec<(Frame, SharedFigures)>>,
+    /// What breaks identities, by identity, of the questions asked last.
+    broken: Mutex<BTreeMap<(Asked, String), Vec<String>>>,
     /// Sums that follow commits.
     pub(crate) following: tokio::sync::Mutex<Option<Following>>,
     /// The present of the questions asked last, and of what data.
@@ -86,14 +97,14 @@ type SharedRuns = Arc<OnceCell<Option<Arc<Runs>>>>;
 type SharedRows = Arc<OnceCell<Materialised>>;
 
 impl Cache {
-    /// The newest snapshot; read again only when something has been committed.
+    /// The newest snapshot; read again only when something has been committed, and then once for all who ask.
     pub(crate) async fn snapshot(&self, home: &Home) -> Result<Arc<Snapshot>, StoreError> {
-        let kept = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(kept) = kept.filter(|kept| kept.is_latest(home)) {
-            return Ok(kept);
+        let mut kept = self.snapshot.lock().await;
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_latest(home)) {
+            return Ok(Arc::clone(kept));
         }
         let latest = Arc::new(Snapshot::latest(home).await?);
-        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&latest));
+        *kept = Some(Arc::clone(&latest));
         Ok(latest)
     }
 
@@ -124,6 +135,21 @@ impl Cache {
         let shared = SharedFigures::default();
         figures.push((frame, Arc::clone(&shared)));
         shared
+    }
+
+    /// What breaks an identity, where that was asked of the same before.
+    pub(crate) fn broken(&self, asked: &Asked, identity: &str) -> Option<Vec<String>> {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.get(&(asked.clone(), identity.to_owned())).cloned()
+    }
+
+    /// Keeps what breaks an identity, with what was asked of the same data.
+    pub(crate) fn keep_broken(&self, asked: Asked, identity: &str, lines: Vec<String>) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.retain(|(kept, _), _| kept.snapshot == asked.snapshot);
+        if broken.len() < MOST_ANSWERS {
+            broken.insert((asked, identity.to_owned()), lines);
+        }
     }
 
     /// For how many frames there are sums.

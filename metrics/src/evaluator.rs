@@ -8,14 +8,14 @@ use arrow::{array::AsArray, datatypes::Date32Type};
 use atalaya_catalog::Catalog;
 use atalaya_engine::{EngineError, EngineSession};
 use atalaya_model::{
-    Clock, Grain, Kind, KnownBy, MetricSpec, Period, Proof, ProofState, Series, SeriesQuery, WeekStart, calendar,
+    Clock, Grain, Kind, KnownBy, MetricSpec, Proof, ProofState, Series, SeriesQuery, WeekStart, calendar,
 };
 use atalaya_store::{Home, Snapshot, table_schema};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    EvaluationPlan, MetricsError, POLICY_FILE, Policy, ProofKey, Proofs, Rows, Scope, View,
+    EvaluationPlan, MetricsError, POLICY_FILE, Policy, ProofKey, Proofs, Rows, View,
     cache::Cache,
     known_view_name,
     operator::{self, Stand, Stands},
@@ -184,8 +184,11 @@ impl Evaluator {
         )?;
         let mut failures = Vec::new();
         for (id, select) in &plan.identities {
-            let (_, batches) = session.query(select).await.map_err(engine)?;
-            failures.extend(read_violations(id, &batches));
+            failures.extend(
+                self.broken(&session, &plan, snapshot, id, select)
+                    .await
+                    .map_err(engine)?,
+            );
         }
         let key = self.proof_key(&query.metric, &plan.kinds, snapshot);
         let verdict = self.proofs.get(&key);
@@ -213,48 +216,6 @@ impl Evaluator {
             fresh_at: self.fresh_at(&session, &plan, snapshot).await.map_err(engine)?,
             evaluated_at: plan.now,
         })
-    }
-
-    /// What violates the identities of some metrics over given periods, one line each.
-    pub async fn violations(
-        &self,
-        metrics: &[&str],
-        periods: &[Period],
-        snapshot: &Snapshot,
-    ) -> Result<Vec<String>, MetricsError> {
-        let ids: BTreeSet<&str> = metrics
-            .iter()
-            .filter_map(|id| self.catalog.get(id))
-            .flat_map(|definition| definition.identities.iter().map(String::as_str))
-            .collect();
-        let ids: Vec<&str> = ids.into_iter().collect();
-        let settings = self.home.settings();
-        let now = self.clock.now();
-        let plan = EvaluationPlan::for_definitions(
-            &self.catalog,
-            settings,
-            &self.policy,
-            &ids,
-            &Scope {
-                by: &[],
-                periods,
-                known_by: KnownBy::Atalaya,
-                now,
-                vintages: &[],
-                is_present: true,
-            },
-        )?;
-        let session = self.session(&plan, snapshot).await?;
-        let mut found = Vec::new();
-        for id in ids {
-            let asked = session.query(&format!("SELECT * FROM {id} LIMIT 20")).await;
-            let (_, batches) = asked.map_err(|source| MetricsError::Engine {
-                metric: id.to_owned(),
-                source,
-            })?;
-            found.extend(read_violations(id, &batches));
-        }
-        Ok(found)
     }
 
     /// The local day.
@@ -473,26 +434,4 @@ fn read_ends(batches: &[arrow::array::RecordBatch]) -> BTreeMap<NaiveDate, (i64,
         }
     }
     ends
-}
-
-fn read_violations(id: &str, batches: &[arrow::array::RecordBatch]) -> Vec<String> {
-    let mut found = Vec::new();
-    for batch in batches {
-        let Some(texts) = batch
-            .column_by_name("violation")
-            .and_then(|column| column.as_string_opt::<i32>())
-        else {
-            found.extend((batch.num_rows() > 0).then(|| format!("identity {id} does not hold")));
-            continue;
-        };
-        let days = batch
-            .column_by_name("period_start")
-            .and_then(|column| column.as_primitive_opt::<Date32Type>());
-        for row in 0..batch.num_rows() {
-            let day = days.and_then(|days| Date32Type::to_naive_date_opt(days.value(row)));
-            let when = day.map(|day| format!("{day}: ")).unwrap_or_default();
-            found.push(format!("{id}: {when}{}", texts.value(row)));
-        }
-    }
-    found
 }

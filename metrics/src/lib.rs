@@ -11,6 +11,7 @@ mod explain;
 mod figures;
 mod following;
 mod freshness;
+mod identities;
 mod lifetimes;
 mod operator;
 mod operator_inputs;

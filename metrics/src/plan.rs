@@ -57,7 +57,7 @@ impl Scope<'_> {
     }
 }
 
-fn known_by_name(known_by: KnownBy) -> &'static str {
+pub(crate) fn known_by_name(known_by: KnownBy) -> &'static str {
     match known_by {
         KnownBy::Atalaya => "atalaya",
         KnownBy::Source => "source",

@@ -37,7 +37,7 @@ impl Customer {
             .find(of.customer_id, &mut self.moments, &self.ledger, frame)?;
         self.ends_of_periods(of, stretches, frame, sums)?;
         self.commitments(of, stretches, frame, sums)?;
-        self.looking_back(frame, sums);
+        self.looking_back(sums);
         self.movements(of, frame, sums)?;
         self.cohorts(stretches, frame, sums)
     }
@@ -106,22 +106,27 @@ impl Customer {
 
     /// What the customer has at both ends of every period.
     fn ends_of_periods(
-        &self,
+        &mut self,
         of: &Whose<'_>,
         stretches: &[Stretch],
         frame: &Frame<'_>,
         sums: &mut Sums,
     ) -> Result<(), MovementError> {
         let amount = MovementError::amount(of.customer_id);
-        for (period, (_, start, end)) in frame.calendar.periods.iter().enumerate() {
-            let mut pays = false;
+        self.at_ends.clear();
+        for (period, ends @ (_, start, end)) in frame.calendar.periods.iter().enumerate() {
+            if !self.ledger.reaches(ends) {
+                self.at_ends.push(None);
+                continue;
+            }
+            let mut at_end: Option<i64> = None;
             for part in 0..self.ledger.parts().len() {
                 let (start, end) = (self.ledger.cell(*start, part), self.ledger.cell(*end, part));
                 if start.is_present {
                     sums.grow(period, Slot::OpeningMicros, start.value_micros);
                 }
                 if end.is_present {
-                    pays = true;
+                    at_end = Some(sum([at_end.unwrap_or(0), end.value_micros]).map_err(&amount)?);
                     sums.grow(period, Slot::ClosingMicros, end.value_micros);
                     sums.grow(period, Slot::ClosingParts, 1);
                     if frame.rules.fx != Fx::ServiceStart {
@@ -131,8 +136,9 @@ impl Customer {
                 }
                 sums.grow(period, Slot::EndParts, i64::from(start.is_present || end.is_present));
             }
-            sums.grow(period, Slot::Customers, i64::from(pays));
-            if frame.rules.fx == Fx::ServiceStart && pays {
+            self.at_ends.push(at_end);
+            sums.grow(period, Slot::Customers, i64::from(at_end.is_some()));
+            if frame.rules.fx == Fx::ServiceStart && at_end.is_some() {
                 // Each item is converted and rounded by itself.
                 let at = frame.calendar.boundaries[*end].at;
                 for stretch in stretches.iter().filter(|stretch| stretch.stands_at(at)) {
@@ -185,33 +191,16 @@ impl Customer {
         Ok(())
     }
 
-    /// Whether the customer pays at the end of a period, and what.
-    fn at_end(&self, frame: &Frame<'_>, period: usize) -> Option<i64> {
-        let (_, _, end) = frame.calendar.periods[period];
-        let cells = (0..self.ledger.parts().len()).map(|part| self.ledger.cell(end, part));
-        cells
-            .filter(|cell| cell.is_present)
-            .map(|cell| cell.value_micros)
-            .reduce(|left, right| left.saturating_add(right))
-    }
-
     /// Who paid some periods before.
-    fn looking_back(&self, frame: &Frame<'_>, sums: &mut Sums) {
-        for period in 0..frame.calendar.periods.len() {
-            if let Some(before) = period.checked_sub(DAYS_BEFORE)
-                && self.at_end(frame, before).is_some()
-            {
+    fn looking_back(&self, sums: &mut Sums) {
+        for (period, now) in self.at_ends.iter().enumerate() {
+            let before = |periods: usize| period.checked_sub(periods).and_then(|before| self.at_ends[before]);
+            if before(DAYS_BEFORE).is_some() {
                 sums.grow(period, Slot::BaseBefore30, 1);
-                sums.grow(
-                    period,
-                    Slot::LostSince30,
-                    i64::from(self.at_end(frame, period).is_none()),
-                );
+                sums.grow(period, Slot::LostSince30, i64::from(now.is_none()));
             }
-            if let Some(before) = period.checked_sub(YEAR_PERIODS)
-                && let Some(start) = self.at_end(frame, before).filter(|start| *start > 0)
-            {
-                let end = self.at_end(frame, period).unwrap_or(0);
+            if let Some(start) = before(YEAR_PERIODS).filter(|start| *start > 0) {
+                let end = now.unwrap_or(0);
                 sums.grow(period, Slot::YearCustomers, 1);
                 sums.grow(period, Slot::YearStartMicros, start);
                 sums.grow(period, Slot::YearEndMicros, end);
@@ -244,27 +233,25 @@ impl Customer {
             }
         }
         let mut new_in = Vec::new();
-        for (period, ends) in periods.iter().enumerate() {
-            for part in 0..self.ledger.parts().len() {
-                if let Some(part) = self.ledger.ends(of.customer_id, ends, part, frame)? {
-                    let revalued = part.known_revalued_micros - part.start.value_micros;
-                    sums.grow(period, Slot::RevaluedParts, i64::from(revalued != 0));
-                    sums.grow(period, Slot::RevaluedMicros, revalued);
-                    moved[period] += i128::from(part.known_revalued_micros) - i128::from(part.end.value_micros);
-                }
-            }
-            if moved[period] != 0 {
+        for (period, moved) in moved.iter_mut().enumerate() {
+            let net = self.net_of_parts(of.customer_id, period, frame, |part| {
+                let revalued = part.known_revalued_micros - part.start.value_micros;
+                sums.grow(period, Slot::RevaluedParts, i64::from(revalued != 0));
+                sums.grow(period, Slot::RevaluedMicros, revalued);
+                *moved += i128::from(part.known_revalued_micros) - i128::from(part.end.value_micros);
+            })?;
+            if *moved != 0 {
                 sums.violations.insert(Violation {
                     identity: Identity::EventsRollforward,
                     customer_id: of.customer_id.to_owned(),
                     periods: vec![period],
                     words: format!(
                         "customer {}: start and events miss the end by {} millionths",
-                        of.customer_id, moved[period]
+                        of.customer_id, moved
                     ),
                 });
             }
-            let Some(net) = self.net(of.customer_id, period, frame)? else {
+            let Some(net) = net else {
                 continue;
             };
             let mut add = |slot, by| sums.grow(period, Slot::Net(net.movement, slot), by);
@@ -306,7 +293,7 @@ impl Customer {
         });
         if let Some(cohort) = came_in {
             sums.grow_cohort(cohort, cohort, CohortSlot::FirstPaid, 1);
-            for period in (cohort..periods.len()).filter(|period| self.at_end(frame, *period).is_some()) {
+            for period in (cohort..periods.len()).filter(|period| self.at_ends[*period].is_some()) {
                 sums.grow_cohort(cohort, period, CohortSlot::Paying, 1);
             }
         }
@@ -325,7 +312,7 @@ impl Customer {
             sums.grow_cohort(cohort, cohort, CohortSlot::Members, 1);
             sums.grow_cohort(cohort, cohort, CohortSlot::InitialMicros, initial);
             for period in cohort..periods.len() {
-                if let Some(value) = self.at_end(frame, period) {
+                if let Some(value) = self.at_ends[period] {
                     sums.grow_cohort(cohort, period, CohortSlot::NetMicros, value);
                     sums.grow_cohort(cohort, period, CohortSlot::GrossMicros, value.min(initial));
                 }

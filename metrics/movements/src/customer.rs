@@ -5,7 +5,7 @@ use crate::{
     attributes::Attributes,
     events::{Events, Movement},
     figures::Sums,
-    ledger::{Frame, Ledger},
+    ledger::{Frame, Ledger, PartEnds},
     moments::{Moments, sum},
     state::Group,
     stretch::{Ended, Part, Stretch},
@@ -28,6 +28,8 @@ pub(crate) struct Customer {
     pub(crate) ledger: Ledger,
     pub(crate) moments: Moments,
     pub(crate) events: Events,
+    /// What the customer has at the end of every period, all parts together.
+    pub(crate) at_ends: Vec<Option<i64>>,
 }
 
 /// A customer between the two ends of a period, all parts together.
@@ -222,6 +224,17 @@ impl Customer {
         period: usize,
         frame: &Frame<'_>,
     ) -> Result<Option<Net>, MovementError> {
+        self.net_of_parts(customer_id, period, frame, |_| {})
+    }
+
+    /// The same, with a look at each part.
+    pub(crate) fn net_of_parts(
+        &self,
+        customer_id: &str,
+        period: usize,
+        frame: &Frame<'_>,
+        mut look: impl FnMut(&PartEnds),
+    ) -> Result<Option<Net>, MovementError> {
         let ends = &frame.calendar.periods[period];
         if !self.ledger.reaches(ends) {
             return Ok(None);
@@ -235,6 +248,7 @@ impl Customer {
                 start += i128::from(part.start.value_micros);
                 end += i128::from(part.end.value_micros);
                 revalued += i128::from(part.revalued_micros);
+                look(&part);
             }
         }
         let fits = |amount: i128| i64::try_from(amount).map_err(|_| MovementError::TooLarge("a customer's MRR"));

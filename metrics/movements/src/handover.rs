@@ -62,10 +62,21 @@ impl Filter {
 
     /// Adds a hash; whether it may have been there before. Of two that come at once, one is told.
     pub(crate) fn add(&self, hash: u64) -> bool {
+        let (place, mask) = self.place(hash);
+        self.words[place].fetch_or(mask, Ordering::Relaxed) & mask == mask
+    }
+
+    /// Whether a hash may have been added.
+    #[cfg(test)]
+    pub(crate) fn has(&self, hash: u64) -> bool {
+        let (place, mask) = self.place(hash);
+        self.words[place].load(Ordering::Relaxed) & mask == mask
+    }
+
+    fn place(&self, hash: u64) -> (usize, u64) {
         let bits = [0, 6, 12, 18].map(|shift| 1_u64 << ((hash >> shift) & 63));
         let mask = bits[0] | bits[1] | bits[2] | bits[3];
-        let place = usize::try_from(hash >> 24).unwrap_or(0) & (self.words.len() - 1);
-        self.words[place].fetch_or(mask, Ordering::Relaxed) & mask == mask
+        (usize::try_from(hash >> 24).unwrap_or(0) & (self.words.len() - 1), mask)
     }
 }
 

@@ -37,10 +37,21 @@ impl Seen {
 
     /// Adds a hash; whether it may have been there before.
     pub(crate) fn add(&self, hash: u64) -> bool {
-        let other = hash.rotate_left(29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let (first, second) = (self.0[0].add(hash), self.0[1].add(other ^ (other >> 31)));
+        let (first, second) = (self.0[0].add(hash), self.0[1].add(another(hash)));
         first && second
     }
+
+    /// Whether a hash may have been added.
+    #[cfg(test)]
+    fn has(&self, hash: u64) -> bool {
+        self.0[0].has(hash) && self.0[1].has(another(hash))
+    }
+}
+
+/// A second hash, made of the first.
+fn another(hash: u64) -> u64 {
+    let other = hash.rotate_left(29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    other ^ (other >> 31)
 }
 
 /// Where a customer's rows are.
@@ -144,6 +155,8 @@ pub(crate) struct Kept {
     files: Vec<File>,
     /// Where in the last file more is written.
     end: u64,
+    /// What all rows took when they were written first.
+    bytes: u64,
     /// In the order of the hashes.
     entries: Vec<Entry>,
     entangled: HashSet<u64>,
@@ -158,6 +171,7 @@ impl Kept {
         let mut kept = Self {
             files: Vec::with_capacity(keepers.len() + 1),
             end: 0,
+            bytes: 0,
             entries: Vec::new(),
             entangled: HashSet::new(),
             seqs: RoaringTreemap::new(),
@@ -165,6 +179,7 @@ impl Kept {
         };
         for keeper in keepers {
             let file = u32::try_from(kept.files.len()).map_err(failed)?;
+            kept.bytes += keeper.offset;
             kept.files.push(keeper.file.into_inner().map_err(failed)?);
             kept.entries
                 .extend(keeper.entries.into_iter().map(|entry| Entry { file, ..entry }));
@@ -194,20 +209,21 @@ impl Kept {
         }
     }
 
-    /// Of how many customers something happens by then.
-    pub(crate) fn due_by(&self, at: i64) -> usize {
-        self.entries.iter().filter(|entry| entry.next_at <= at).count()
+    /// The rows of the customers of whom something happens by then; none where there are more than so many.
+    pub(crate) fn due_by(&self, at: i64, most: usize, texts: &Texts) -> Result<Option<Vec<Group>>, MovementError> {
+        let due: Vec<&Entry> = self.entries.iter().filter(|entry| entry.next_at <= at).collect();
+        if due.len() > most {
+            return Ok(None);
+        }
+        due.into_iter()
+            .map(|entry| self.read(entry, texts))
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
-    /// Whether more is on disk for having been replaced than there is at all.
+    /// Whether what replaced other rows takes more than all rows did at first.
     pub(crate) fn is_bloated(&self) -> bool {
-        self.end > self.bytes().max(LEAST_BLOAT_BYTES)
-    }
-
-    /// The rows of those customers.
-    pub(crate) fn read_due_by(&self, at: i64, texts: &Texts) -> Result<Vec<Group>, MovementError> {
-        let due = self.entries.iter().filter(|entry| entry.next_at <= at);
-        due.map(|entry| self.read(entry, texts)).collect()
+        self.end > self.bytes.max(LEAST_BLOAT_BYTES)
     }
 
     fn read(&self, entry: &Entry, texts: &Texts) -> Result<Group, MovementError> {
@@ -254,9 +270,26 @@ impl Kept {
         }
         Ok(())
     }
+}
 
-    /// Bytes on disk.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.entries.iter().map(|entry| u64::from(entry.length)).sum()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_hardly_ever_taken_for_members() {
+        let seen = Seen::new(200_000);
+        for number in 0..50_000 {
+            for state in 0..4 {
+                seen.add(hash_of("import", &format!("si_{number}_0_{state}")));
+            }
+            seen.add(hash_of("import", &format!("si_{number}_0")));
+        }
+        let strangers = |round: u32| {
+            let hashes = (0..50_000).map(|number| hash_of("import", &format!("new_{number}_{round}")));
+            hashes.filter(|hash| seen.has(*hash)).count()
+        };
+        let found: Vec<usize> = (0..10).map(strangers).collect();
+        assert!(found.iter().sum::<usize>() < 5, "{found:?}");
     }
 }

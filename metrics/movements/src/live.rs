@@ -127,11 +127,6 @@ impl<K> LiveFigures<K> {
         self.kept.seqs.len()
     }
 
-    /// What is kept on disk, in bytes.
-    pub fn kept_bytes(&self) -> u64 {
-        self.kept.bytes()
-    }
-
     /// Whether the sums stand for these rows at this instant.
     pub fn is_at(&self, inputs: &Inputs) -> bool {
         self.inputs.knowledge.as_of == inputs.knowledge.as_of
@@ -160,7 +155,7 @@ impl<K> LiveFigures<K> {
         }
         // What follows is held in memory.
         let fresh = rows.saturating_sub(self.kept.seqs.len());
-        if fresh > MOST_FRESH_ROWS || self.kept.due_by(now) > MOST_DUE || self.kept.is_bloated() {
+        if fresh > MOST_FRESH_ROWS || self.kept.is_bloated() {
             return Err(Stale::Much);
         }
         let same_prices = self.has_prices_of(inputs);
@@ -171,9 +166,15 @@ impl<K> LiveFigures<K> {
             if same_prices && can_follow(&frame.figures.periods, &measured, then, now) {
                 let sums_of =
                     |inputs: Inputs, groups: &mut Vec<Group>| Scan::sums_of(Arc::new(inputs), &self.texts, groups);
-                let before: Sums = sums_of(inputs.over(frame.figures.periods.clone()), &mut changed.before)?;
+                let then = inputs.over(frame.figures.periods.clone());
                 let inputs = inputs.over(measured);
-                let after = sums_of(inputs.over(inputs.periods.clone()), &mut changed.now)?;
+                let Changed { before, now } = &mut changed;
+                let (before, after): (Result<Sums, _>, Result<Sums, _>) = std::thread::scope(|scope| {
+                    let before = scope.spawn(|| sums_of(then, before));
+                    let after = sums_of(inputs.over(inputs.periods.clone()), now);
+                    (before.join().unwrap_or(Err(MovementError::Abandoned)), after)
+                });
+                let (before, after) = (before?, after?);
                 let mut sums = frame.figures.sums.clone();
                 sums.replace(&before, &after);
                 let figures = Arc::new(Figures::of(&inputs, sums));
@@ -211,7 +212,8 @@ impl<K> LiveFigures<K> {
             changed.now.push(now);
             has_news.insert(customer_id);
         }
-        for group in self.kept.read_due_by(inputs.knowledge.as_of, &texts)? {
+        let due = self.kept.due_by(inputs.knowledge.as_of, MOST_DUE, &texts)?;
+        for group in due.ok_or(Stale::Much)? {
             let customer_id = group.customers.first().map_or("", String::as_str);
             if has_news.contains(customer_id) {
                 continue;

@@ -187,11 +187,17 @@ impl Group {
     }
 }
 
-/// A hash of a text within a source: the same in every pass and every file.
+/// A hash of a text within a source: the same in every pass and every file. Keys are much alike and there are many: each
+/// word is multiplied into 128 bits and folded, or a million of them would collide now and then.
 pub(crate) fn hash_of(source: &str, text: &str) -> u64 {
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = source.len() as u64;
-    let mut add = |word: u64| hash = (hash.rotate_left(5) ^ word).wrapping_mul(MULTIPLIER);
+    const SEED: u64 = 0x2d35_8dcc_aa6c_78a5;
+    let fold = |left: u64, right: u64| {
+        let product = u128::from(left) * u128::from(right);
+        left.wrapping_mul(right) ^ u64::try_from(product >> 64).unwrap_or(0)
+    };
+    let mut hash = SEED;
+    let mut add = |word: u64| hash = fold(hash ^ word, MULTIPLIER).rotate_left(23) ^ SEED;
     for part in [source, text] {
         let (words, rest) = part.as_bytes().as_chunks::<8>();
         for word in words {
@@ -202,8 +208,30 @@ pub(crate) fn hash_of(source: &str, text: &str) -> u64 {
         add(u64::from_le_bytes(last));
         add(part.len() as u64);
     }
-    // The last bits of a product are its weakest.
-    hash ^= hash >> 32;
-    hash = hash.wrapping_mul(MULTIPLIER);
-    hash ^ (hash >> 29)
+    fold(hash, SEED)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn keys_that_are_much_alike_do_not_collide() {
+        let mut seen: HashMap<u64, String> = HashMap::new();
+        for number in 0..100_000 {
+            for key in [
+                format!("si_{number}_0"),
+                format!("si_{number}_0_1"),
+                format!("new_{number}_5"),
+                format!("cus_{number:08}"),
+                format!("in_1P{number:06}EmZ7y"),
+            ] {
+                if let Some(other) = seen.insert(hash_of("import", &key), key.clone()) {
+                    panic!("{other} and {key} have one hash");
+                }
+            }
+        }
+    }
 }
