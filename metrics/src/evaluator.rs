@@ -347,12 +347,9 @@ impl Evaluator {
             }
             inputs = Some(of_pass);
         }
-        computed.retain(|_, stand| {
-            if is_sum(stand) {
-                figures.is_some()
-            } else {
-                inputs.is_some()
-            }
+        computed.retain(|_, stand| match *stand {
+            Stand::Sums(table) => figures.as_ref().is_some_and(|figures| figures.has(table)),
+            Stand::Rows(_) => inputs.is_some(),
         });
         let (needed, reached) = operator::needed(plan, &wanted, &computed);
         let periods = operator_inputs::periods(&plan.calendar);

@@ -135,6 +135,9 @@ pub(crate) enum CohortSlot {
 
 const COHORT_SLOTS: usize = 6;
 
+/// Periods beyond which cohorts are not summed: forty years of months have them, years of days would take gigabytes.
+const MOST_COHORTS: usize = 600;
+
 /// An identity that a customer breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Identity {
@@ -165,10 +168,11 @@ pub(crate) struct Sums {
 
 impl Sums {
     pub(crate) fn new(periods: usize) -> Self {
+        let cohorts = if periods > MOST_COHORTS { 0 } else { periods };
         Self {
             periods,
             cells: vec![0; periods * SLOTS],
-            cohorts: vec![0; periods * periods * COHORT_SLOTS],
+            cohorts: vec![0; cohorts * cohorts * COHORT_SLOTS],
             violations: BTreeSet::new(),
         }
     }
@@ -193,11 +197,20 @@ impl Sums {
     #[inline]
     pub(crate) fn grow_cohort(&mut self, cohort: usize, period: usize, slot: CohortSlot, by: i64) {
         let place = self.cohort_place(cohort, period, slot);
-        self.cohorts[place] += i128::from(by);
+        if let Some(sum) = self.cohorts.get_mut(place) {
+            *sum += i128::from(by);
+        }
     }
 
+    /// Whether cohorts are summed.
+    pub(crate) fn has_cohorts(&self) -> bool {
+        self.periods <= MOST_COHORTS
+    }
+
+    /// The sum of a cohort in a period, where cohorts are summed.
     pub(crate) fn cohort(&self, cohort: usize, period: usize, slot: CohortSlot) -> i128 {
-        self.cohorts[self.cohort_place(cohort, period, slot)]
+        let place = self.cohort_place(cohort, period, slot);
+        self.cohorts.get(place).copied().unwrap_or(0)
     }
 
     /// Adds other customers' sums over the same periods.
@@ -309,6 +322,18 @@ mod tests {
         }
         let places: BTreeSet<usize> = slots.iter().map(|slot| slot.place()).collect();
         assert_eq!(places, (0..SLOTS).collect());
+    }
+
+    #[test]
+    fn years_of_days_have_no_cohorts() {
+        let mut sums = Sums::new(40 * 366);
+        assert!(!sums.has_cohorts() && sums.cohorts.is_empty());
+        sums.grow_cohort(14_000, 14_001, CohortSlot::Paying, 1);
+        assert_eq!(sums.cohort(14_000, 14_001, CohortSlot::Paying), 0);
+        assert!(
+            Sums::new(492).has_cohorts(),
+            "forty years of months, and what retention looks back on"
+        );
     }
 
     #[test]

@@ -58,6 +58,12 @@ impl Figures {
         self.range(periods).is_some()
     }
 
+    /// Whether it has what a table is made of.
+    pub fn has(&self, table: FigureTable) -> bool {
+        let is_cohorts = matches!(table, FigureTable::RevenueCohorts | FigureTable::CohortRetention);
+        !is_cohorts || self.sums.has_cohorts()
+    }
+
     /// The rows of a table in these periods, as if there were no others; none where it cannot answer for them.
     pub fn rows(&self, table: FigureTable, periods: &[PeriodEnds]) -> Result<Option<RecordBatch>, MovementError> {
         let Some(range) = self.range(periods) else {
