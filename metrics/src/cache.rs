@@ -55,8 +55,8 @@ impl Question {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Asked {
     pub(crate) snapshot: String,
-    /// Periods and instant, in the order of time.
-    pub(crate) calendar: Vec<DateTime<Utc>>,
+    /// Where its periods begin and end, in microseconds, those looked back on included; then its instant.
+    pub(crate) calendar: Vec<i64>,
     pub(crate) knowledge: &'static str,
 }
 
@@ -77,12 +77,12 @@ pub(crate) struct Cache {
     broken: Mutex<BTreeMap<(Asked, String), Vec<String>>>,
     /// Sums that follow commits.
     pub(crate) following: tokio::sync::Mutex<Option<Following>>,
+    /// What was found when those were compared last.
+    pub(crate) drift: Mutex<Option<Drift>>,
     /// The present of the questions asked last, and of what data.
     pub(crate) present: Mutex<Option<(String, DateTime<Utc>)>>,
     /// When the newest row of a file landed, by file.
     pub(crate) landed: Mutex<BTreeMap<PathBuf, DateTime<Utc>>>,
-    /// What was found when those were compared last.
-    pub(crate) drift: Mutex<Option<Drift>>,
     /// How often sums were computed from all customers, and how often only from some.
     pub(crate) passes: AtomicU64,
     pub(crate) updates: AtomicU64,

@@ -7,7 +7,7 @@ use atalaya_engine::{EngineError, EngineSession};
 use atalaya_model::{KnownBy, Period};
 use atalaya_store::Snapshot;
 
-use crate::{EvaluationPlan, Evaluator, MetricsError, Scope, cache::Asked, plan::known_by_name};
+use crate::{EvaluationPlan, Evaluator, MetricsError, Scope, cache::Asked, operator_inputs, plan::known_by_name};
 
 impl Evaluator {
     /// What breaks an identity of a plan; asked once of the same data, periods and instant.
@@ -19,15 +19,7 @@ impl Evaluator {
         id: &str,
         select: &str,
     ) -> Result<Vec<String>, EngineError> {
-        let ends = plan
-            .periods
-            .iter()
-            .flat_map(|period| [period.starts_at, period.ends_at]);
-        let asked = (!plan.is_divided).then(|| Asked {
-            snapshot: snapshot.id(&[]),
-            calendar: ends.chain([plan.now]).collect(),
-            knowledge: known_by_name(plan.known_by),
-        });
+        let asked = (!plan.is_divided).then(|| asked(plan, snapshot));
         if let Some(known) = asked.as_ref().and_then(|asked| self.cache.broken(asked, id)) {
             return Ok(known);
         }
@@ -82,6 +74,17 @@ impl Evaluator {
     }
 }
 
+/// What an undivided plan's identities are asked of. A plan that looks back has them hold in more periods.
+fn asked(plan: &EvaluationPlan, snapshot: &Snapshot) -> Asked {
+    let periods = operator_inputs::periods(&plan.calendar);
+    let ends = periods.iter().flat_map(|period| [period.start.at, period.end.at]);
+    Asked {
+        snapshot: snapshot.id(&[]),
+        calendar: ends.chain([plan.now.timestamp_micros()]).collect(),
+        knowledge: known_by_name(plan.known_by),
+    }
+}
+
 fn read_violations(id: &str, batches: &[arrow::array::RecordBatch]) -> Vec<String> {
     let mut found = Vec::new();
     for batch in batches {
@@ -102,4 +105,36 @@ fn read_violations(id: &str, batches: &[arrow::array::RecordBatch]) -> Vec<Strin
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use atalaya_model::{Grain, ManualClock, SeriesQuery};
+    use atalaya_store::Home;
+
+    use super::*;
+
+    #[test]
+    fn identities_are_asked_again_where_a_question_looks_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open_or_create(dir.path(), None).unwrap();
+        let clock = ManualClock::new("2026-05-20T09:00:00Z".parse().unwrap());
+        let evaluator = Evaluator::new(home, Arc::new(clock)).unwrap();
+        let of = |metric: &str| {
+            let query = SeriesQuery {
+                metric: metric.to_owned(),
+                from: "2026-01-01".parse().unwrap(),
+                to: "2026-05-01".parse().unwrap(),
+                grain: Grain::Month,
+                by: vec![],
+                as_of: None,
+                known_by: KnownBy::Atalaya,
+            };
+            asked(&evaluator.plan(&query).unwrap(), &Snapshot::default())
+        };
+        assert_eq!(of("arr"), of("mrr"));
+        assert_ne!(of("arr"), of("rule_of_40"), "which looks back on twelve months");
+    }
 }
