@@ -17,9 +17,9 @@ use sha2::{Digest, Sha256};
 use crate::{
     EvaluationPlan, MetricsError, POLICY_FILE, Policy, ProofKey, Proofs, Rows, View,
     cache::Cache,
-    known_view_name,
     operator::{self, Stand, Stands},
     operator_inputs::{self, Runs},
+    records::reads_kind,
     series_from_rows,
 };
 
@@ -255,10 +255,7 @@ impl Evaluator {
                 .map(String::as_str),
         );
         let base = self.catalog.base_tables(&ids);
-        Kind::ALL
-            .into_iter()
-            .filter(|kind| base.contains(&known_view_name(*kind).as_str()))
-            .collect()
+        Kind::ALL.into_iter().filter(|kind| reads_kind(&base, *kind)).collect()
     }
 
     /// The specification of a metric.

@@ -41,7 +41,7 @@ impl Evaluator {
         let ids: BTreeSet<&str> = metrics
             .iter()
             .filter_map(|id| self.catalog().get(id))
-            .flat_map(|definition| definition.identities.iter().map(String::as_str))
+            .flat_map(|definition| definition.identities_of(self.catalog(), false))
             .collect();
         let ids: Vec<&str> = ids.into_iter().collect();
         let settings = self.home().settings();

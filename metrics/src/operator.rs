@@ -13,7 +13,7 @@ use atalaya_store::Snapshot;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::{EvaluationPlan, MetricsError, known_view};
+use crate::{EvaluationPlan, MetricsError, known_view, records::versions_view};
 
 /// What the operator answers with in place of a definition's SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,157 +58,157 @@ const PROVEN: [Proven; 26] = [
     rows(
         "subscription_item_mrr",
         MovementTable::Items,
-        "781d667cbb451b870fbd869818c9982d903c53d27099227a8000bdbebab7185b",
+        "c5dd11ca99630aa61f1b5a14877e6904812925a673d5a6cf4c3c4f5209055f3f",
         false,
     ),
     rows(
         "customer_steps",
         MovementTable::Steps,
-        "b14e657e186c15c1883b2cfd9881d723da0c2f424c4f691dec99d69632f528ab",
+        "e396791a18d32333adad3a6a579957e0dda56f630e0cc9d64301c606c475fb00",
         false,
     ),
     rows(
         "mrr_known_at",
         MovementTable::KnownAt,
-        "aabe6684fc39b1930cf1da5784f08553e26c47bb2b582654c0ce811b88defd01",
+        "b33e3c75b0cc4561c60d18651d46d8fd826bcd0e628c39028cfa67355550e0e5",
         false,
     ),
     rows(
         "mrr_at",
         MovementTable::KnownAt,
-        "e6372b9b3a449f277533a8dc81ab2d4a3eb44c0fb1a02745fee7a9dd023d29b4",
+        "fff9be26905c3e9556023d3e2c5f4b7e69487e325b6d204fb45cb6a1982fc2ab",
         true,
     ),
     rows(
         "customer_ends",
         MovementTable::Ends,
-        "8c5a6bfe17e56c5cb8d4a967694eb6b02930fc61dc1452385ba3f56b5f40f21c",
+        "9a7da99045b08f36de551903ca3cf37e5eb70d099483f29893ecb6dd21bccba9",
         true,
     ),
     rows(
         "customer_movement_events",
         MovementTable::Events,
-        "583662d06f8070b3c74f95daf1a90f0de60c04bc7202e563ef7853239252b35b",
+        "4ffb94595a4c8af5a51c066ba3fe311ad9233b99ac482f8eb8e1be6892cfedc3",
         false,
     ),
     rows(
         "customer_movements",
         MovementTable::Movements,
-        "696a3e1a949963194e0b34a9abdc642130912da26d061926a4dccb5a43d47e82",
+        "2ebf4673e06ad47236f1c17a1c82df67e712817b9b86936beacd011085753280",
         true,
     ),
     sums(
         "mrr_ends",
         FigureTable::Ends,
-        "6c60dcdec3af8d25e13902202a2e308ff0909f2cee0ce2a00cbc71f5eedd4275",
+        "de07656792baa60656755028c927441fdad69bc359c3f19acd8f8860b088ce26",
         true,
     ),
     sums(
         "mrr",
         FigureTable::Mrr,
-        "c28525705aa87206825b71b8ac56367aa5e04a782e4687760ac89ef08b7f4d2b",
+        "352f0f6647476b56a0dfa9c55d5d95fe39466126b9085632de660bd3857510dc",
         true,
     ),
     sums(
         "customers",
         FigureTable::Customers,
-        "dc8ac8d51cc8709c66ddb57799d9a599df59d81d0f039f2565e021e76bf39423",
+        "8aa014f8d9c8d8d2c4d6bb5c05ffb867e947de2cfb9f96f9f9400d43396ffced",
         true,
     ),
     sums(
         "arpa",
         FigureTable::Arpa,
-        "2a4fe55463623f2d63e6691d3c6e800f9dd27c10c4ad827b93b9735401027f96",
+        "8418e5cd89249fe934a59e2330bee1b288e78d7072be5ddf1c8aad3feedfe18c",
         true,
     ),
     sums(
         "mrr_rounding_residue",
         FigureTable::Residue,
-        "e95907808d9ded4d18e31dfcb57d5c5f22184aa24c7121f74bed73a8ac8ba46d",
+        "fd28e56003ce487b3b9f28abad1e85142a71d2f6d705c17510b70f140d07bc66",
         true,
     ),
     sums(
         "cmrr",
         FigureTable::Cmrr,
-        "4b15dc4b724421cc7346a1aefcfe27799ee77bf69c7de3024451542d11ad08cb",
+        "bc0a61b14b6109764b6b43f259dafa84c70e2da0f335b6c81f551bc3cbdec7a1",
         false,
     ),
     sums(
         "scheduled_churn_mrr",
         FigureTable::ScheduledChurn,
-        "e6e32042cb9a525a9f27a135660fcd1fce2f65ba8c1fac25e017546d59cb26a2",
+        "4370ba384b04bb0810c2b5ccd545f43ee91787b419997f60b239deda7650b15c",
         false,
     ),
     sums(
         "signed_mrr",
         FigureTable::Signed,
-        "946d6391aa4b0704ee1d406d7f0fe9786fb6aaa76aa3c23bd71c8dff959b9896",
+        "9080ba3ad212ae68f639ae04957d29fc4c03776d7c9cd628f0cb267cdfe98a0e",
         false,
     ),
     sums(
         "movement_sums",
         FigureTable::MovementSums,
-        "a90d8c4093025d8d59143a5d2b766417938723dbf74cd341cc04cd29aa80c10b",
+        "09b21e3f7c145f69b5f4919829281f9c3f7c21f88439221169c49fb994563de4",
         true,
     ),
     sums(
         "event_sums",
         FigureTable::EventSums,
-        "103aae3560c78562233b181b1f28808887a6aee2b266e5f5a022dd3222842172",
+        "b33c67cdb788069eb35d8063c228e0838d7e57415ad7b84252d93e5322fbda76",
         false,
     ),
     sums(
         "mrr_movement_events",
         FigureTable::MovementEvents,
-        "680451aa201934d5f5b05692739ab020e24a994441138d4bb9ad1807ec7abe39",
+        "4c42428500efe674f6df235cf0c73756dc412b15081c809d3641ab83c11af69d",
         true,
     ),
     sums(
         "yearly_sums",
         FigureTable::YearlySums,
-        "5eca723309d5c53405dd6f66e56392b37c9e89d1a07933d83d49923ffa3ec3a0",
+        "e18646187af77d5ab755ab61b79e39ff1e39c18a334ad4570ec0f1c10831f1f8",
         true,
     ),
     sums(
         "revenue_cohorts",
         FigureTable::RevenueCohorts,
-        "23074e93af951ecef7eb994f379eb75e644c2493ce5c2dd16f996fb0ec548a04",
+        "7238b2a124de1a0ec77d68d6f762507fd1a8ab6f0bb8220cab0e34e072e9b7a0",
         true,
     ),
     sums(
         "cohort_retention",
         FigureTable::CohortRetention,
-        "e0be46e2b330c95518eb15d371f83232aa160abf47957d75fc541217e4fa5635",
+        "31e1206eb56a00bb84da3ea83e74a97f819c348ccf5c87dca0cdec3d398359af",
         true,
     ),
     sums(
         "logo_churn_rate_30d",
         FigureTable::LostIn30Days,
-        "bdb869be3ded8bf24b441674625a71f794830cf708eb1214088c370ced349dd7",
+        "1f6a1d1a98e28037b32bdc723481b31fee472fb2e83a3c4e91b222750bf7a5ce",
         true,
     ),
     sums(
         "mrr_birth",
         FigureTable::Birth,
-        "5af45a026898e6207e1147401b33e688b8b137261a8ede43398eb829860dca52",
+        "1d17b212d345a0b358ccf17abb5333c1835e71b5c339085374d86928c07eebb3",
         false,
     ),
     sums(
         "mrr_not_negative",
         FigureTable::NotNegative,
-        "900bb7aeb986535a63175fdcee5227e702ef3d7973c5db055fffcd603b514b80",
+        "32e2462e3809c7df5b8655206bb74859cd0fb27bc9a1fbdcfa030d10fb479f26",
         false,
     ),
     sums(
         "one_new_per_customer",
         FigureTable::OneNew,
-        "a2942fb0cdd81c3b4eb4d723e19c8b005fcc4b511123e2c7398e759d19dcb231",
+        "a0862a96593f7afef92b22c9cd35b134390675fd7f47523a83037b214f5f8d63",
         true,
     ),
     sums(
         "mrr_events_rollforward",
         FigureTable::EventsRollforward,
-        "f973c7d278830367424f239e482b89b3d4cdb5c86465967e6249d32c5fd3b074",
+        "5f5f76c5de9438378d8d565b44d87a5bf58c9a32f462ddde58438581f87300e6",
         true,
     ),
 ];
@@ -224,7 +224,7 @@ fn text_hash(catalog: &Catalog, definition: &str) -> String {
     }
     let at = DateTime::<Utc>::UNIX_EPOCH;
     hash.update(known_view(Kind::Subscriptions, at, KnownBy::Atalaya, ""));
-    hash.update(known_view(Kind::Customers, at, KnownBy::Source, ""));
+    hash.update(versions_view(Kind::Customers, at, KnownBy::Source));
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

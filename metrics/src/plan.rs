@@ -4,7 +4,10 @@ use atalaya_catalog::{Catalog, Definition};
 use atalaya_model::{CURRENCIES, Grain, HomeSettings, Kind, KnownBy, Period, SeriesQuery, Unit, calendar};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
-use crate::{Cell, ConstantTable, MetricsError, Policy, known_view, known_view_name, records::instant_sql};
+use crate::{
+    Cell, ConstantTable, MetricsError, Policy, known_view, known_view_name,
+    records::{instant_sql, reads_kind, versions_view, versions_view_name},
+};
 
 /// A named `SELECT` of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,14 +124,10 @@ impl EvaluationPlan {
         let mut periods = calendar::periods(zone, settings.week_start, query.grain, query.from, query.to)?;
         periods.retain(|period| period.starts_at < now);
 
+        let identities = definition.identities_of(catalog, !query.by.is_empty());
         let mut ids: Vec<&str> = vec![&definition.spec.id];
-        ids.extend(
-            definition
-                .identities
-                .iter()
-                .chain(&definition.rounds_to)
-                .map(String::as_str),
-        );
+        ids.extend(identities.iter().copied());
+        ids.extend(definition.rounds_to.as_deref());
         let scope = Scope {
             by: &query.by,
             periods: &periods,
@@ -140,10 +139,9 @@ impl EvaluationPlan {
         let mut plan = Self::for_definitions(catalog, settings, policy, &ids, &scope)?;
         let first = periods.first().map(|period| period.start_on);
         (plan.dimensions, plan.select) = Self::question(definition, &query.by, first);
-        plan.identities = definition
-            .identities
+        plan.identities = identities
             .iter()
-            .map(|id| (id.clone(), format!("SELECT * FROM {id} LIMIT 20")))
+            .map(|id| ((*id).to_owned(), format!("SELECT * FROM {id} LIMIT 20")))
             .collect();
         plan.rounding = definition
             .rounds_to
@@ -181,15 +179,22 @@ impl EvaluationPlan {
             other.map_or(now, |(_, at)| *at)
         };
         let base = catalog.base_tables(ids);
-        let kinds: Vec<Kind> = Kind::ALL
-            .into_iter()
-            .filter(|kind| base.contains(&known_view_name(*kind).as_str()))
-            .collect();
-        let mut views: Vec<View> = kinds
-            .iter()
-            .map(|kind| View {
-                name: known_view_name(*kind),
-                sql: known_view(*kind, known_at(*kind), known_by, &narrowing(*kind, catalog, ids, now)),
+        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| reads_kind(&base, *kind)).collect();
+        let known = kinds.iter().map(|kind| {
+            let narrowed = narrowing(*kind, catalog, ids, now);
+            let sql = known_view(*kind, known_at(*kind), known_by, &narrowed);
+            (known_view_name(*kind), sql)
+        });
+        let versions = kinds.iter().map(|kind| {
+            let sql = versions_view(*kind, known_at(*kind), known_by);
+            (versions_view_name(*kind), sql)
+        });
+        let mut views: Vec<View> = known
+            .chain(versions)
+            .filter(|(name, _)| base.contains(&name.as_str()))
+            .map(|(name, sql)| View {
+                name,
+                sql,
                 materialise: false,
                 shared_as: None,
                 reads: Vec::new(),

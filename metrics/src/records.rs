@@ -8,6 +8,16 @@ pub fn known_view_name(kind: Kind) -> String {
     format!("{}_known", kind.name())
 }
 
+/// The view of every known version of a kind's records: `customers_versions` for `customers`.
+pub(crate) fn versions_view_name(kind: Kind) -> String {
+    format!("{}_versions", kind.name())
+}
+
+/// Whether records of a kind are among these tables: as known, or in all their versions.
+pub(crate) fn reads_kind(base: &[&str], kind: Kind) -> bool {
+    base.contains(&known_view_name(kind).as_str()) || base.contains(&versions_view_name(kind).as_str())
+}
+
 /// The columns of the view.
 pub fn known_columns(kind: Kind) -> Vec<&'static str> {
     kind.columns()
@@ -23,14 +33,29 @@ pub(crate) fn instant_sql(at: DateTime<Utc>) -> String {
     format!("CAST('{}' AS TIMESTAMPTZ)", at.format("%Y-%m-%d %H:%M:%S%.6f+00:00"))
 }
 
+fn knowledge(known_by: KnownBy) -> &'static str {
+    match known_by {
+        KnownBy::Atalaya => "landed_at",
+        KnownBy::Source => "recorded_at",
+    }
+}
+
+/// The `SELECT` of every known version, deletions included.
+pub(crate) fn versions_view(kind: Kind, as_of: DateTime<Utc>, known_by: KnownBy) -> String {
+    format!(
+        "SELECT {}, operation\nFROM raw_{}\nWHERE {} <= {}",
+        known_columns(kind).join(", "),
+        kind.name(),
+        knowledge(known_by),
+        instant_sql(as_of)
+    )
+}
+
 /// The view's `SELECT`, for both engines, of the records that fulfil `narrowed` (` AND ...`, or nothing). The order of versions
 /// is total, so that the engines cannot disagree on ties.
 pub fn known_view(kind: Kind, as_of: DateTime<Utc>, known_by: KnownBy, narrowed: &str) -> String {
     let columns = known_columns(kind).join(", ");
-    let knowledge = match known_by {
-        KnownBy::Atalaya => "landed_at",
-        KnownBy::Source => "recorded_at",
-    };
+    let knowledge = knowledge(known_by);
     let as_of = instant_sql(as_of);
     format!(
         "SELECT {columns}\nFROM (\n  SELECT {columns}, operation,\n         ROW_NUMBER() OVER (PARTITION BY source, record_key ORDER BY record_version DESC, recorded_at DESC, arrival_seq DESC) AS standing\n  FROM raw_{}\n  WHERE {knowledge} <= {as_of}{narrowed}\n) AS versions\nWHERE standing = 1 AND operation = 'upsert'",

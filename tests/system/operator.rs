@@ -10,10 +10,13 @@ use atalaya_sql::{Request, Worker, worker_setup};
 use atalaya_store::{Compacted, Compaction, Home, Snapshot};
 use atalaya_tests::soak;
 use chrono::{DateTime, TimeDelta, Utc};
-use rand::{Rng, SeedableRng, seq::SliceRandom};
+use rand::{
+    Rng, SeedableRng,
+    seq::{IndexedRandom, SliceRandom},
+};
 use rand_chacha::ChaCha8Rng;
 
-use crate::random_companies::{Companies, HEADER, NOW, companies};
+use crate::random_companies::{Companies, HEADER, NOW, companies, instants};
 
 /// Customers' rows, then sums over all customers.
 const TABLES: [&str; 22] = [
@@ -44,8 +47,10 @@ const TABLES: [&str; 22] = [
 /// Sums that few companies have rows of.
 const RARE: [&str; 3] = ["scheduled_churn_mrr", "signed_mrr", "yearly_sums"];
 
-/// Customers' own records from two sources that disagree, some of them taken back.
-fn profiles(rng: &mut ChaCha8Rng, states: &str) -> [String; 2] {
+/// Customers' own records from two sources that disagree and change their minds when something else happens, some of them
+/// taken back.
+pub(crate) fn profiles(rng: &mut ChaCha8Rng, states: &str) -> [String; 2] {
+    let instants = instants();
     let mut customers: Vec<&str> = states
         .lines()
         .skip(1)
@@ -56,12 +61,12 @@ fn profiles(rng: &mut ChaCha8Rng, states: &str) -> [String; 2] {
     ["crm", "shop"].map(|source| {
         let mut text = "record_key,record_version,operation,recorded_at,customer_id,country,market,channel,created_at\n".to_owned();
         for customer in &customers {
-            for version in 0..rng.random_range(0..3) {
+            for version in 0..rng.random_range(0..4) {
                 let operation = if rng.random_ratio(1, 5) { "delete" } else { "upsert" };
-                let day = rng.random_range(1..9);
+                let recorded_at = instants.choose(rng).unwrap().to_rfc3339();
                 let country = ["ES", "MX", ""][rng.random_range(0..3)];
                 text += &format!(
-                    "{source}-{customer},{version},{operation},2026-05-0{day}T00:00:00Z,{customer},{country},m{version},{source},2026-01-01\n"
+                    "{source}-{customer},{version},{operation},{recorded_at},{customer},{country},m{version},{source},2026-01-01\n"
                 );
             }
         }

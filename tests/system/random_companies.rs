@@ -12,10 +12,12 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
+use crate::operator::profiles;
+
 pub(crate) const NOW: &str = "2026-05-20T09:30:00Z";
 
 /// Instants at which things tend to happen: near each other, at once, and on both sides of the ends of months.
-fn instants() -> Vec<DateTime<Utc>> {
+pub(crate) fn instants() -> Vec<DateTime<Utc>> {
     let mut found = Vec::new();
     for day in ["2026-01-12", "2026-02-10", "2026-02-27", "2026-03-15", "2026-04-02"] {
         let noon: DateTime<Utc> = format!("{day}T12:00:00Z").parse().unwrap();
@@ -213,12 +215,16 @@ async fn judge(seed: u64) -> Vec<String> {
     let clock = ManualClock::new(NOW.parse().unwrap());
     let home = Home::open_or_create(&dir.path().join("home"), Some("reporting_currency = 'USD'")).unwrap();
     let owner = home.own().unwrap();
-    for (kind, text) in [
+    let [crm, shop] = profiles(&mut ChaCha8Rng::seed_from_u64(seed), &company.states);
+    let files = [
         (Kind::Subscriptions, company.states.as_str()),
         (Kind::FxRates, &company.rates),
         (Kind::PriceTiers, company.tiers),
-    ] {
-        let file = dir.path().join(format!("{kind}.csv"));
+        (Kind::Customers, &crm),
+        (Kind::Customers, &shop),
+    ];
+    for (index, (kind, text)) in files.into_iter().enumerate() {
+        let file = dir.path().join(format!("{kind}{index}.csv"));
         std::fs::write(&file, text).unwrap();
         let request = ImportRequest {
             file,
@@ -242,7 +248,21 @@ async fn judge(seed: u64) -> Vec<String> {
         .unwrap()
         .differences;
     faults.extend(evaluator.violations(&METRICS, &months, &snapshot).await.unwrap());
-    for by in [None, Some("plan")] {
+    // Every segment adds up, of plans that are swapped and of countries that customers move to.
+    for by in ["plan", "country", "market"] {
+        let query = SeriesQuery {
+            metric: "mrr_movement_events".to_owned(),
+            from,
+            to,
+            grain: Grain::Month,
+            by: vec![by.to_owned()],
+            as_of: None,
+            known_by: KnownBy::Atalaya,
+        };
+        let series = evaluator.series_on(&query, &snapshot).await.unwrap();
+        faults.extend(series.proof.failures);
+    }
+    for by in [None, Some("plan"), Some("country")] {
         let metrics = if by.is_some() { &METRICS[3..4] } else { &METRICS[..] };
         let found = compare_engines(&evaluator, &snapshot, metrics, (Grain::Month, &months), by).await;
         faults.extend(found.unwrap());

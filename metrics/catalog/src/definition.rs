@@ -1,7 +1,7 @@
 use atalaya_model::{Additivity, Direction, Grain, MetricSpec, ReadingUnit, Target, Unit};
 use serde::Deserialize;
 
-use crate::Fault;
+use crate::{Catalog, Fault};
 
 /// One definition: its checked header and its `SELECT`.
 #[derive(Debug, Clone)]
@@ -46,6 +46,13 @@ impl Definition {
             .map(|name| format!("{name}, "))
             .collect();
         self.sql.replace("{by} ", &columns).replace("{by}", &columns)
+    }
+
+    /// The identities to check: those of segments only where the answer has segments, since elsewhere others say more.
+    pub fn identities_of<'a>(&'a self, catalog: &Catalog, is_divided: bool) -> Vec<&'a str> {
+        let is_of_segments = |id: &&String| catalog.get(id).is_some_and(|identity| identity.sql.contains("{by}"));
+        let asked = self.identities.iter().filter(|id| is_divided || !is_of_segments(id));
+        asked.map(String::as_str).collect()
     }
 }
 

@@ -33,10 +33,11 @@ pub const FUNCTIONS: &[&str] = &[
     "row_number",
 ];
 
-/// Tables that are there without a definition: records as known at the query's knowledge time, the calendar of the query,
+/// Tables that are there without a definition: records as known at the query's knowledge time (of customers every version too), the calendar of the query,
 /// currencies and policy.
 pub const BASE_TABLES: &[&str] = &[
     "customers_known",
+    "customers_versions",
     "subscriptions_known",
     "orders_known",
     "ad_spend_known",
@@ -148,6 +149,8 @@ pub(crate) fn check(definition: &Definition) -> Vec<Fault> {
             Token::Word(name) if REFUSED.contains(&name.as_str()) => {
                 fault(*line, format!("{} has no place in a definition", name.to_uppercase()));
             }
+            // A comparison: `a IS DISTINCT FROM b`.
+            Token::Word(name) if name == "from" && index > 0 && word(index - 1) == Some("distinct") => {}
             Token::Word(name) if matches!(name.as_str(), "from" | "join") => match word(index + 1) {
                 Some(table) => {
                     let declared = definition.depends_on.iter().any(|known| known == table);

@@ -31,4 +31,4 @@ SELECT l.customer_id, a.country, a.market, a.channel, l.began_at, l.ended_at,
        CASE WHEN l.ended_at IS NULL THEN 0 ELSE 1 END AS has_ended,
        GREATEST(l.months - CASE WHEN month_day(l.to_on) < LEAST(month_day(l.from_on), month_days(l.to_on)) OR (l.ended_at IS NOT NULL AND month_day(l.to_on) = LEAST(month_day(l.from_on), month_days(l.to_on))) THEN 1 ELSE 0 END, 0) AS renewals
 FROM dated l
-LEFT JOIN customer_attributes a ON a.customer_id = l.customer_id
+LEFT JOIN customer_attributes a ON a.customer_id = l.customer_id AND (a.from_at IS NULL OR a.from_at <= l.began_at) AND (a.to_at IS NULL OR a.to_at > l.began_at)

@@ -9,7 +9,8 @@ WITH paid_channels AS (
 ), wins AS (
   SELECT m.period_start, m.change_micros, CASE WHEN c.channel IS NULL THEN 0 ELSE 1 END AS is_paid
   FROM customer_movements m
-  LEFT JOIN customer_attributes a ON a.customer_id = m.customer_id
+  JOIN periods p ON p.period_start = m.period_start
+  LEFT JOIN customer_attributes a ON a.customer_id = m.customer_id AND (a.from_at IS NULL OR a.from_at < p.measured_at) AND (a.to_at IS NULL OR a.to_at >= p.measured_at)
   LEFT JOIN paid_channels c ON c.channel = a.channel
   WHERE m.movement = 'new'
 )

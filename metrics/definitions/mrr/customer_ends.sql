@@ -7,7 +7,7 @@
 -- What moves in a period moves from its basis: what is known of its start, or was known when the period was closed itself.
 -- The books of the month before and that basis differ by what was learned meanwhile: the restatement.
 -- Where items keep the rate of their own start, or the books have the rates of their time, the MRR of the start is worth what
--- the end pays for the same native amount.
+-- the end pays for the same native amount, also where the customer is then somewhere else.
 WITH closed AS (
   SELECT p.period_start, MIN(o.closed_at) AS closed_at
   FROM periods p
@@ -55,6 +55,8 @@ WITH closed AS (
   GROUP BY period_start, customer_id, currency, product, plan, country, market, channel
 ), based AS (
   SELECT x.*,
+         CAST(money_sum(x.end_native_micros) OVER (PARTITION BY x.period_start, x.customer_id, x.currency, x.product, x.plan) AS BIGINT) AS all_end_native_micros,
+         CAST(money_sum(x.end_micros) OVER (PARTITION BY x.period_start, x.customer_id, x.currency, x.product, x.plan) AS BIGINT) AS all_end_micros,
          CASE WHEN c.period_start IS NULL THEN 0 ELSE 1 END AS is_closed, r.numerator, r.denominator, p.end_rate_on
   FROM parts x
   JOIN periods p ON p.period_start = x.period_start
@@ -65,7 +67,7 @@ WITH closed AS (
 SELECT b.period_start, b.customer_id, b.currency, b.product, b.plan, b.country, b.market, b.channel, b.starts, b.closes,
        b.start_micros, b.basis_micros, b.end_micros, b.known_start_micros, b.known_end_micros,
        CASE WHEN b.basis_native_micros = 0 THEN 0
-            WHEN (policy.fx_mode = 'service_start' OR b.is_closed = 1) AND b.end_native_micros > 0 THEN muldiv(b.basis_native_micros, b.end_micros, b.end_native_micros)
+            WHEN (policy.fx_mode = 'service_start' OR b.is_closed = 1) AND b.all_end_native_micros > 0 THEN muldiv(b.basis_native_micros, b.all_end_micros, b.all_end_native_micros)
             WHEN policy.fx_mode = 'service_start' THEN b.basis_micros
             ELSE muldiv(b.basis_native_micros, require(b.numerator, 'no exchange rate from ' || b.currency || ' to ' || policy.reporting_currency || ' for ' || CAST(b.end_rate_on AS VARCHAR)), b.denominator) END AS revalued_micros,
        CASE WHEN b.known_start_native_micros = 0 OR policy.fx_mode = 'service_start' THEN b.known_start_micros

@@ -1,8 +1,8 @@
 --- id = "customer_movement_events"
 --- unit = "rows"
---- description_en = "Every movement of a customer's MRR when it happened, by product and plan; movements closer together than the policy's window are one. Amounts are at the rates of the period's end."
---- description_es = "Cada movimiento del MRR de un cliente cuando ocurrió, por producto y plan; los más cercanos que la ventana de la política son uno. Los importes van a las tasas del final del periodo."
---- depends_on = ["customer_steps", "periods", "reporting_rates", "policy"]
+--- description_en = "Every movement of a customer's MRR when it happened, by product, plan and what the customer was then; movements closer together than the policy's window are one. Amounts are at the rates of the period's end."
+--- description_es = "Cada movimiento del MRR de un cliente cuando ocurrió, por producto, plan y lo que era entonces el cliente; los más cercanos que la ventana de la política son uno. Los importes van a las tasas del final del periodo."
+--- depends_on = ["customer_steps", "customer_attributes", "periods", "reporting_rates", "policy"]
 --- source = "metric-rules B2, event-level; grouping"
 -- A group never crosses the end of a period: both periods would miss their sums.
 WITH dated AS (
@@ -14,7 +14,7 @@ WITH dated AS (
   JOIN periods p ON s.changed_at >= p.starts_at AND s.changed_at < p.measured_at
   CROSS JOIN policy
 ), converted AS (
-  SELECT d.period_start, d.customer_id, d.product, d.plan, d.changed_at, d.items_before, d.items_after, d.previous_at, d.ended_by,
+  SELECT d.period_start, d.customer_id, d.product, d.plan, a.country, a.market, a.channel, d.changed_at, d.items_before, d.items_after, d.previous_at, d.ended_by,
          CASE WHEN policy.fx_mode = 'service_start' THEN d.own_after_micros + require(d.is_rated, 'no exchange rate from ' || d.currency || ' to ' || policy.reporting_currency || ' for the start of an item of customer ' || d.customer_id)
               ELSE muldiv(d.native_after_micros, require(r.numerator, 'no exchange rate from ' || d.currency || ' to ' || policy.reporting_currency || ' for ' || CAST(d.rate_on AS VARCHAR)), r.denominator) END AS after_micros,
          CASE WHEN policy.fx_mode = 'service_start' THEN d.own_before_micros
@@ -25,6 +25,7 @@ WITH dated AS (
   FROM dated d
   CROSS JOIN policy
   LEFT JOIN reporting_rates r ON r.rate_on = d.rate_on AND r.currency = d.currency
+  LEFT JOIN customer_attributes a ON a.customer_id = d.customer_id AND (a.from_at IS NULL OR a.from_at <= d.changed_at) AND (a.to_at IS NULL OR a.to_at > d.changed_at)
 ), moments AS (
   SELECT period_start, customer_id, changed_at, MIN(items_before) AS items_before, MIN(items_after) AS items_after, MIN(previous_at) AS previous_at, MIN(ended_by) AS ended_by
   FROM converted
@@ -49,17 +50,17 @@ WITH dated AS (
   FROM numbered
   GROUP BY period_start, customer_id, group_index
 ), changes AS (
-  SELECT c.period_start, c.customer_id, n.group_index, c.product, c.plan,
+  SELECT c.period_start, c.customer_id, n.group_index, c.product, c.plan, c.country, c.market, c.channel,
          money_sum(c.after_micros - c.before_micros - c.fx_micros) AS change_micros, money_sum(c.fx_micros) AS fx_micros
   FROM converted c
   JOIN numbered n ON n.period_start = c.period_start AND n.customer_id = c.customer_id AND n.changed_at = c.changed_at
-  GROUP BY c.period_start, c.customer_id, n.group_index, c.product, c.plan
+  GROUP BY c.period_start, c.customer_id, n.group_index, c.product, c.plan, c.country, c.market, c.channel
 ), totals AS (
   SELECT period_start, customer_id, group_index, money_sum(change_micros) AS total_micros
   FROM changes
   GROUP BY period_start, customer_id, group_index
 )
-SELECT c.period_start, c.customer_id, c.group_index, g.began_at, g.ended_at, c.product, c.plan, c.change_micros, c.fx_micros,
+SELECT c.period_start, c.customer_id, c.group_index, g.began_at, g.ended_at, c.product, c.plan, c.country, c.market, c.channel, c.change_micros, c.fx_micros,
        CASE WHEN g.items_before = 0 AND g.items_after = 0 THEN 'unchanged'
             WHEN g.items_before = 0 AND (g.previous_at IS NULL OR after_minutes(g.previous_at, policy.reactivation_minutes) < g.began_at) THEN 'new'
             WHEN g.items_before = 0 THEN 'reactivation'

@@ -8,21 +8,18 @@
 --- dimensions = ["product", "plan", "country", "market", "channel"]
 --- breakdown = ["movement"]
 --- rounds_to = "mrr_ends"
---- identities = ["mrr_events_rollforward", "mrr_birth", "mrr_not_negative", "one_new_per_customer"]
+--- identities = ["mrr_events_rollforward", "segments_rollforward", "mrr_birth", "mrr_not_negative", "one_new_per_customer"]
 --- owner = "finance"
 --- description_en = "Every change of MRR when it happened, so that an upgrade and a downgrade of one month both show. Split by a segment, a customer's move from one to the other is a transfer and every segment adds up."
 --- description_es = "Cada cambio de MRR cuando ocurrió: una subida y una bajada del mismo mes se ven las dos. Por segmentos, el paso de un cliente de uno a otro es una transferencia y cada segmento cuadra."
---- depends_on = ["customer_movement_events", "customer_ends", "customer_attributes", "policy"]
+--- depends_on = ["customer_movement_events", "customer_ends", "customer_transfers", "policy"]
 --- source = "metric-rules B2, event-level; segments with transfer_in and transfer_out"
 -- What one segment of a customer loses while another gains is transferred, up to the smaller of the two, in the order of the
--- segments; only what is left over is the customer's movement.
-WITH placed AS (
-  SELECT e.period_start, e.customer_id, e.group_index, e.movement, e.product, e.plan, a.country, a.market, a.channel, e.change_micros, e.fx_micros
-  FROM customer_movement_events e
-  LEFT JOIN customer_attributes a ON a.customer_id = e.customer_id
-), segments AS (
-  SELECT period_start, customer_id, group_index, {by} movement, money_sum(change_micros) AS change_micros
-  FROM placed
+-- segments; only what is left over is the customer's movement. A customer who becomes another (country, market, channel) takes
+-- along all that it has.
+WITH segments AS (
+  SELECT period_start, customer_id, group_index, {by} movement, money_sum(change_micros) AS change_micros, money_sum(fx_micros) AS fx_micros
+  FROM customer_movement_events
   GROUP BY period_start, customer_id, group_index, {by} movement
 ), sides AS (
   SELECT period_start, customer_id, group_index, {by} movement, change_micros,
@@ -37,6 +34,14 @@ WITH placed AS (
          LEAST(up_micros, GREATEST(LEAST(all_up_micros, all_down_micros) - (up_so_far_micros - up_micros), 0)) AS in_micros,
          LEAST(down_micros, GREATEST(LEAST(all_up_micros, all_down_micros) - (down_so_far_micros - down_micros), 0)) AS out_micros
   FROM sides
+), becoming AS (
+  SELECT period_start, customer_id, moved_at, product, plan, country, market, channel, value_micros FROM customer_transfers
+  UNION ALL
+  SELECT period_start, customer_id, moved_at, product, plan, former_country, former_market, former_channel, -value_micros FROM customer_transfers
+), taken AS (
+  SELECT period_start, customer_id, moved_at, {by} money_sum(value_micros) AS part_micros
+  FROM becoming
+  GROUP BY {by} period_start, customer_id, moved_at
 ), parts AS (
   SELECT period_start, {by} movement, change_micros - in_micros + out_micros AS part_micros FROM transferred
   UNION ALL
@@ -44,7 +49,9 @@ WITH placed AS (
   UNION ALL
   SELECT period_start, {by} 'transfer_out', -out_micros FROM transferred
   UNION ALL
-  SELECT period_start, {by} 'fx', fx_micros FROM placed
+  SELECT period_start, {by} CASE WHEN part_micros > 0 THEN 'transfer_in' ELSE 'transfer_out' END, part_micros FROM taken
+  UNION ALL
+  SELECT period_start, {by} 'fx', fx_micros FROM segments
   UNION ALL
   SELECT period_start, {by} 'fx', known_revalued_micros - known_start_micros FROM customer_ends
   UNION ALL

@@ -4,7 +4,7 @@
 --- name_es = "MRR por elemento de suscripción"
 --- description_en = "Each stretch of each subscription item with its monthly recurring revenue in its own currency, from when to when it counts: a state, or a part of one where a discount ends within it."
 --- description_es = "Cada tramo de cada elemento de suscripción con su ingreso recurrente mensual en su moneda, y desde cuándo hasta cuándo cuenta: un estado, o parte de él si un descuento termina dentro."
---- depends_on = ["subscription_states", "customer_attributes", "policy"]
+--- depends_on = ["subscription_states", "policy"]
 --- source = "metric-rules B1"
 -- Percents first, one after another as one product, then the amounts, never below zero; then tax and the interval. What three
 -- percents make and what the interval makes are each rounded once, half to even, to a millionth of a minor unit.
@@ -48,9 +48,7 @@ WITH cut AS (
   FROM netted n
 )
 SELECT n.source, n.record_key, n.recorded_at, n.customer_id, n.subscription_id, n.item_id, n.product, n.plan, n.currency, n.status, n.quantity, n.cancel_at,
-       a.country, a.market, a.channel,
        n.from_at AS starts_at, n.to_at AS ends_at, n.ended_by, CAST(n.starts_at AS DATE) AS service_on, n.mrr_micros,
        CASE WHEN (n.to_at IS NULL OR n.to_at > n.from_at) AND (n.mrr_micros > 0 OR (policy.active_at_zero = 1 AND n.counts = 1 AND n.list_minor > 0)) THEN 1 ELSE 0 END AS is_active
 FROM normalised n
 CROSS JOIN policy
-LEFT JOIN customer_attributes a ON a.customer_id = n.customer_id

@@ -10,4 +10,4 @@ FROM orders_known o
 JOIN days d ON d.utc_on = CAST(o.ordered_at AS DATE) AND o.ordered_at >= d.starts_at AND o.ordered_at < d.ends_at
 CROSS JOIN policy
 LEFT JOIN reporting_rates r ON r.rate_on = d.day_on AND r.currency = o.currency
-LEFT JOIN customer_attributes a ON a.customer_id = o.customer_id
+LEFT JOIN customer_attributes a ON a.customer_id = o.customer_id AND (a.from_at IS NULL OR a.from_at <= o.ordered_at) AND (a.to_at IS NULL OR a.to_at > o.ordered_at)

@@ -1,4 +1,4 @@
-//! The attributes that customers are split by: the newest known, whichever source knew last.
+//! The attributes that customers are split by, as they were at each time.
 
 use arrow::array::RecordBatch;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Country, market and channel; [`NONE`] where they are unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Attributes {
     pub(crate) country: u32,
     pub(crate) market: u32,
@@ -81,22 +81,176 @@ impl Columns for ProfileColumns {
     }
 }
 
-/// The attributes that the newest record has, of each record the newest version unless it takes the record back.
-pub(crate) fn newest(profiles: &mut Vec<Profile>, texts: &Texts) -> Attributes {
-    let rank = |profile: &Profile| (profile.record_version, profile.recorded_at, profile.arrival_seq);
+/// A stretch of time over which a customer is the same, up to the next one; the first began before everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    from_at: i64,
+    attributes: Attributes,
+}
+
+/// What a customer was just before an instant.
+pub(crate) fn before(spans: &[Span], at: i64) -> Attributes {
+    standing(spans, |span| span.from_at < at)
+}
+
+/// What a customer is at an instant: whoever changes then has changed already.
+pub(crate) fn at(spans: &[Span], at: i64) -> Attributes {
+    standing(spans, |span| span.from_at <= at)
+}
+
+fn standing(spans: &[Span], has_begun: impl Fn(&Span) -> bool) -> Attributes {
+    let begun = spans.iter().rev().find(|span| has_begun(span));
+    begun.map_or(Attributes::UNKNOWN, |span| span.attributes)
+}
+
+/// What a customer was from when on: of each attribute what was said last, whichever record said it.
+pub(crate) fn spans(profiles: &mut [Profile]) -> Vec<Span> {
     profiles.sort_unstable_by(|left, right| {
+        let key = |profile: &Profile| (profile.record_version, profile.recorded_at, profile.arrival_seq);
         (left.source, &left.record_key)
             .cmp(&(right.source, &right.record_key))
-            .then_with(|| rank(right).cmp(&rank(left)))
+            .then_with(|| key(left).cmp(&key(right)))
     });
-    profiles.dedup_by(|later, first| (later.source, &later.record_key) == (first.source, &first.record_key));
-    profiles
-        .iter()
-        .filter(|profile| !profile.is_deleted)
-        .min_by(|left, right| {
-            (right.recorded_at, right.arrival_seq)
-                .cmp(&(left.recorded_at, left.arrival_seq))
-                .then_with(|| texts.get(left.source).cmp(&texts.get(right.source)))
-        })
-        .map_or(Attributes::UNKNOWN, |profile| profile.attributes)
+    let mut said: Vec<Statement<'_>> = Vec::new();
+    let same_record = |left: &Profile, right: &Profile| {
+        (left.source, left.record_key.as_str()) == (right.source, right.record_key.as_str())
+    };
+    for record in profiles.chunk_by(same_record) {
+        statements(record, &mut said);
+    }
+    let mut instants: Vec<i64> = said.iter().map(|statement| statement.profile.recorded_at).collect();
+    instants.sort_unstable();
+    instants.dedup();
+    let mut spans: Vec<Span> = Vec::new();
+    for instant in instants {
+        let attributes = said_at(&said, instant);
+        if spans.last().is_none_or(|last| last.attributes != attributes) {
+            let from_at = if spans.is_empty() { i64::MIN } else { instant };
+            spans.push(Span { from_at, attributes });
+        }
+    }
+    spans
+}
+
+/// A version that says something new of its record, and until when it stands.
+#[derive(Debug)]
+struct Statement<'a> {
+    profile: &'a Profile,
+    until_at: Option<i64>,
+}
+
+/// The statements of a record whose versions are in order. A version that a higher one has overtaken never stands; one
+/// that repeats what its record says already says nothing.
+fn statements<'a>(record: &'a [Profile], said: &mut Vec<Statement<'a>>) {
+    let mut standing: Vec<&Profile> = Vec::new();
+    let mut replaced_at = i64::MAX;
+    for profile in record.iter().rev() {
+        if profile.recorded_at < replaced_at || standing.is_empty() {
+            standing.push(profile);
+        }
+        replaced_at = replaced_at.min(profile.recorded_at);
+    }
+    standing.reverse();
+    standing.dedup_by_key(|profile| (profile.is_deleted, profile.attributes));
+    for (place, profile) in standing.iter().enumerate() {
+        said.push(Statement {
+            profile,
+            until_at: standing.get(place + 1).map(|next| next.recorded_at),
+        });
+    }
+}
+
+fn said_at(said: &[Statement<'_>], instant: i64) -> Attributes {
+    let stands = |statement: &&Statement<'_>| {
+        !statement.profile.is_deleted
+            && statement.profile.recorded_at <= instant
+            && statement.until_at.is_none_or(|until_at| until_at > instant)
+    };
+    let newest = |of: fn(&Attributes) -> u32| {
+        let known = said.iter().filter(stands).map(|statement| statement.profile);
+        let known = known.filter(|profile| of(&profile.attributes) != NONE);
+        let last = known.max_by_key(|profile| (profile.recorded_at, profile.arrival_seq));
+        last.map_or(NONE, |profile| of(&profile.attributes))
+    };
+    Attributes {
+        country: newest(|attributes| attributes.country),
+        market: newest(|attributes| attributes.market),
+        channel: newest(|attributes| attributes.channel),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Record, version, when it was recorded, country and channel; a version without either takes the record back.
+    fn profile(record: &str, version: i64, recorded_at: i64, said: Option<(u32, u32)>) -> Profile {
+        let (country, channel) = said.unwrap_or((NONE, NONE));
+        Profile {
+            source: u32::from(record.starts_with('b')),
+            record_key: record.to_owned(),
+            record_version: version,
+            recorded_at,
+            arrival_seq: version * 100 + recorded_at,
+            is_deleted: said.is_none(),
+            attributes: Attributes {
+                country,
+                market: NONE,
+                channel,
+            },
+        }
+    }
+
+    fn found(mut profiles: Vec<Profile>) -> Vec<(i64, u32, u32)> {
+        let spans = spans(&mut profiles);
+        let shown = spans.iter();
+        shown
+            .map(|span| (span.from_at, span.attributes.country, span.attributes.channel))
+            .collect()
+    }
+
+    const EVER: i64 = i64::MIN;
+
+    #[test]
+    fn what_is_said_first_counts_since_ever_and_a_move_from_its_day_on() {
+        let moved = vec![profile("a", 1, 10, Some((1, 7))), profile("a", 2, 20, Some((2, 7)))];
+        assert_eq!(found(moved), [(EVER, 1, 7), (20, 2, 7)]);
+        let spans = spans(&mut [profile("a", 1, 10, Some((1, 7))), profile("a", 2, 20, Some((2, 7)))]);
+        assert_eq!((before(&spans, 20).country, at(&spans, 20).country), (1, 2));
+        assert_eq!(found(vec![]), []);
+    }
+
+    #[test]
+    fn a_source_that_repeats_itself_does_not_outvote_who_said_something_new() {
+        let told = vec![
+            profile("a", 1, 10, Some((1, NONE))),
+            profile("b", 1, 20, Some((2, 9))),
+            profile("a", 2, 30, Some((1, NONE))),
+        ];
+        // The channel is known from one of them only, and stays when the other speaks.
+        assert_eq!(found(told), [(EVER, 1, NONE), (20, 2, 9)]);
+        let told = vec![profile("b", 1, 20, Some((2, 9))), profile("a", 1, 30, Some((1, NONE)))];
+        assert_eq!(found(told), [(EVER, 2, 9), (30, 1, 9)]);
+    }
+
+    #[test]
+    fn a_record_that_is_taken_back_leaves_the_word_to_others_and_its_past_alone() {
+        let told = vec![
+            profile("a", 1, 10, Some((1, 7))),
+            profile("b", 1, 20, Some((2, 8))),
+            profile("b", 2, 30, None),
+            profile("a", 2, 40, None),
+        ];
+        assert_eq!(found(told), [(EVER, 1, 7), (20, 2, 8), (30, 1, 7), (40, NONE, NONE)]);
+    }
+
+    #[test]
+    fn a_version_that_comes_after_a_higher_one_is_never_heard() {
+        let told = vec![
+            profile("a", 1, 10, Some((1, 7))),
+            profile("a", 3, 20, Some((3, 7))),
+            profile("a", 2, 30, Some((2, 7))),
+        ];
+        assert_eq!(found(told), [(EVER, 1, 7), (20, 3, 7)]);
+    }
 }

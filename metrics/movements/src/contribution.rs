@@ -33,8 +33,7 @@ impl Customer {
     ) -> Result<(), MovementError> {
         self.check_birth(of, stretches, frame, sums)?;
         self.moments.turn_to(of.customer_id, stretches, &self.ledger, frame)?;
-        self.events
-            .find(of.customer_id, &mut self.moments, &self.ledger, frame)?;
+        self.events.find(of, &mut self.moments, &self.ledger, frame)?;
         self.ends_of_periods(of, stretches, frame, sums)?;
         self.commitments(of, stretches, frame, sums)?;
         self.looking_back(sums);
@@ -226,9 +225,11 @@ impl Customer {
             add(EventSlot::Events, 1);
             add(EventSlot::Moving, i64::from(change != 0));
             add(EventSlot::ChangeMicros, change);
+            let fx = sum(lines.iter().map(|line| line.fx_micros));
+            let fx = fx.map_err(MovementError::amount(of.customer_id))?;
+            add(EventSlot::FxEvents, i64::from(fx != 0));
+            add(EventSlot::FxMicros, fx);
             for line in lines {
-                add(EventSlot::FxLines, i64::from(line.fx_micros != 0));
-                add(EventSlot::FxMicros, line.fx_micros);
                 moved[event.period] += i128::from(line.change_micros) + i128::from(line.fx_micros);
             }
         }

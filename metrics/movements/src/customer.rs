@@ -2,7 +2,7 @@
 
 use crate::{
     Fx, MovementError, MovementTable,
-    attributes::Attributes,
+    attributes::{self, Attributes, Span},
     events::{Events, Movement},
     figures::Sums,
     ledger::{Frame, Ledger, PartEnds},
@@ -19,7 +19,7 @@ pub(crate) struct Whose<'a> {
     /// The stretches of all customers of the group.
     pub(crate) of_group: &'a [Stretch],
     pub(crate) customer_id: &'a str,
-    pub(crate) attributes: Attributes,
+    pub(crate) attributes: &'a [Span],
 }
 
 /// Computes one customer after another; what it needs for that is used anew.
@@ -72,8 +72,7 @@ impl Customer {
             self.ledger.value(of.customer_id, stretches, frame)?;
         }
         if matches!(table, MovementTable::Events | MovementTable::Movements) {
-            self.events
-                .find(of.customer_id, &mut self.moments, &self.ledger, frame)?;
+            self.events.find(of, &mut self.moments, &self.ledger, frame)?;
         }
         match table {
             MovementTable::KnownAt => self.known_at(of, stretches, frame, rows),
@@ -140,11 +139,12 @@ impl Customer {
         rows: &mut Rows,
     ) -> Result<(), MovementError> {
         let row = |rows: &mut Rows, boundary: usize, part: &Part, native_micros: i64, value_micros: i64| {
+            let was = attributes::before(of.attributes, frame.calendar.boundaries[boundary].at);
             rows.push(|column| match column {
                 0 => Value::Instant(Some(frame.calendar.boundaries[boundary].at)),
                 1 => Value::Text(Some(of.customer_id)),
                 2..=4 => part_value(part, column - 2, frame),
-                5..=7 => attribute_value(of, column - 5, frame),
+                5..=7 => attribute_value(was, column - 5, frame),
                 8 => Value::Integer(native_micros),
                 _ => Value::Integer(value_micros),
             });
@@ -181,19 +181,32 @@ impl Customer {
                 let Some(ends) = self.ledger.ends(of.customer_id, period, place, frame)? else {
                     continue;
                 };
-                rows.push(|column| match column {
-                    0 => Value::Day(period.0.start_on),
-                    1 => Value::Text(Some(of.customer_id)),
-                    2..=4 => part_value(part, column - 2, frame),
-                    5..=7 => attribute_value(of, column - 5, frame),
-                    8 => Value::Integer(i64::from(ends.start.is_present)),
-                    9 => Value::Integer(i64::from(ends.end.is_present)),
-                    // Where no month is closed, the books, the basis and what is known are the same.
-                    10 | 11 | 13 => Value::Integer(ends.start.value_micros),
-                    12 | 14 => Value::Integer(ends.end.value_micros),
-                    15 => Value::Integer(ends.revalued_micros),
-                    _ => Value::Integer(ends.known_revalued_micros),
-                });
+                let boundaries = &frame.calendar.boundaries;
+                let was = attributes::before(of.attributes, boundaries[period.1].at);
+                let is = attributes::before(of.attributes, boundaries[period.2].at);
+                // Who has become another starts as the one and ends as the other.
+                let has_become = ends.start.is_present && ends.end.is_present && was != is;
+                let sides: &[(Attributes, bool, bool)] = match (has_become, ends.start.is_present) {
+                    (true, _) => &[(was, true, false), (is, false, true)],
+                    (false, true) => &[(was, true, ends.end.is_present)],
+                    (false, false) => &[(is, false, true)],
+                };
+                for &(attributes, starts, closes) in sides {
+                    let of_start = |micros: i64| Value::Integer(if starts { micros } else { 0 });
+                    rows.push(|column| match column {
+                        0 => Value::Day(period.0.start_on),
+                        1 => Value::Text(Some(of.customer_id)),
+                        2..=4 => part_value(part, column - 2, frame),
+                        5..=7 => attribute_value(attributes, column - 5, frame),
+                        8 => Value::Integer(i64::from(starts)),
+                        9 => Value::Integer(i64::from(closes)),
+                        // Where no month is closed, the books, the basis and what is known are the same.
+                        10 | 11 | 13 => of_start(ends.start.value_micros),
+                        12 | 14 => Value::Integer(if closes { ends.end.value_micros } else { 0 }),
+                        15 => of_start(ends.revalued_micros),
+                        _ => of_start(ends.known_revalued_micros),
+                    });
+                }
             }
         }
         Ok(())
@@ -209,9 +222,10 @@ impl Customer {
                 4 => Value::Instant(Some(event.ended_at)),
                 5 => Value::Text(frame.texts.get(event.product)),
                 6 => Value::Text(frame.texts.get(event.plan)),
-                7 => Value::Integer(event.change_micros),
-                8 => Value::Integer(event.fx_micros),
-                9 => Value::Text(Some(event.movement.name())),
+                7..=9 => attribute_value(event.attributes, column - 7, frame),
+                10 => Value::Integer(event.change_micros),
+                11 => Value::Integer(event.fx_micros),
+                12 => Value::Text(Some(event.movement.name())),
                 _ => Value::Text(event.reason.map(Ended::name)),
             });
         }
@@ -307,12 +321,11 @@ fn items(of: &Whose<'_>, stretches: &[Stretch], frame: &Frame<'_>, rows: &mut Ro
             9 => text(state.status),
             10 => Value::Integer(state.quantity),
             11 => Value::Instant(state.cancel_at),
-            12..=14 => attribute_value(of, column - 12, frame),
-            15 => Value::Instant(Some(stretch.from_at)),
-            16 => Value::Instant(stretch.to_at),
-            17 => Value::Text(Some(stretch.ended_by.name())),
-            18 => Value::Day(stretch.service_on),
-            19 => Value::Integer(stretch.native_micros),
+            12 => Value::Instant(Some(stretch.from_at)),
+            13 => Value::Instant(stretch.to_at),
+            14 => Value::Text(Some(stretch.ended_by.name())),
+            15 => Value::Day(stretch.service_on),
+            16 => Value::Integer(stretch.native_micros),
             _ => Value::Integer(i64::from(stretch.is_active)),
         });
     }
@@ -325,8 +338,7 @@ fn part_value<'a>(part: &Part, column: usize, frame: &Frame<'a>) -> Value<'a> {
 }
 
 /// Country, market, channel.
-fn attribute_value<'a>(of: &Whose<'_>, column: usize, frame: &Frame<'a>) -> Value<'a> {
-    let attributes = of.attributes;
+fn attribute_value<'a>(attributes: Attributes, column: usize, frame: &Frame<'a>) -> Value<'a> {
     let number = [attributes.country, attributes.market, attributes.channel][column];
     Value::Text(frame.texts.get(number))
 }

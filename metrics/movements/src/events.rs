@@ -4,6 +4,8 @@ use atalaya_model::{ModelError, muldiv};
 
 use crate::{
     Fx, MovementError,
+    attributes::{self, Attributes},
+    customer::Whose,
     ledger::{Frame, Ledger, at_rate},
     moments::{Happening, Moment, Moments, sum},
     places::Places,
@@ -43,7 +45,7 @@ impl Movement {
     }
 }
 
-/// What an event changed in one product and plan.
+/// What an event changed in one product and plan of one segment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event {
     /// The place of the period.
@@ -53,6 +55,8 @@ pub(crate) struct Event {
     pub(crate) ended_at: i64,
     pub(crate) product: u32,
     pub(crate) plan: u32,
+    /// What the customer was then.
+    pub(crate) attributes: Attributes,
     pub(crate) change_micros: i64,
     pub(crate) fx_micros: i64,
     pub(crate) movement: Movement,
@@ -71,8 +75,8 @@ struct Open {
 /// The events of a customer; used anew for each.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    /// Products and plans of the open event.
-    places: Places<(u32, u32)>,
+    /// Products, plans and segments of the open event.
+    places: Places<(u32, u32, Attributes)>,
     /// What it changed in each: beside exchange rates, and through them.
     lines: Vec<(i64, i64)>,
     pub(crate) events: Vec<Event>,
@@ -82,11 +86,12 @@ impl Events {
     /// Finds everything that happened within the periods.
     pub(crate) fn find(
         &mut self,
-        customer_id: &str,
+        of: &Whose<'_>,
         moments: &mut Moments,
         ledger: &Ledger,
         frame: &Frame<'_>,
     ) -> Result<(), MovementError> {
+        let customer_id = of.customer_id;
         self.events.clear();
         self.lines.clear();
         self.places.clear();
@@ -118,7 +123,7 @@ impl Events {
                 last: moment,
             });
             open = Some(Open { last: moment, ..begun });
-            self.change(customer_id, &happening, ends.end.rate_on, ledger, frame)?;
+            self.change(of, &happening, ends.end.rate_on, ledger, frame)?;
         }
         if let Some(event) = open {
             self.close(customer_id, &event, frame)?;
@@ -129,13 +134,15 @@ impl Events {
     /// Adds what a moment changed to the open event, at the rates of the period's end.
     fn change(
         &mut self,
-        customer_id: &str,
+        of: &Whose<'_>,
         happening: &Happening<'_>,
         rate_on: i32,
         ledger: &Ledger,
         frame: &Frame<'_>,
     ) -> Result<(), MovementError> {
+        let customer_id = of.customer_id;
         let amount = MovementError::amount(customer_id);
+        let attributes = attributes::at(of.attributes, happening.moment.at);
         for (place, running) in happening.parts() {
             let part = &ledger.parts()[place];
             let (before, after, fx) = if frame.rules.fx == Fx::ServiceStart {
@@ -156,7 +163,7 @@ impl Events {
                 (value(running.native_before_micros)?, value(running.native_micros)?, 0)
             };
             let change = sum([after, -before, -fx]).map_err(&amount)?;
-            let line = self.places.of((part.product, part.plan));
+            let line = self.places.of((part.product, part.plan, attributes));
             match self.lines.get_mut(line) {
                 Some((changed, revalued)) => {
                     *changed = sum([*changed, change]).map_err(&amount)?;
@@ -179,7 +186,9 @@ impl Events {
             (true, false) => Movement::Churn,
             (true, true) => Movement::by_sign(total),
         };
-        for (&(product, plan), (change_micros, fx_micros)) in self.places.keys().iter().zip(self.lines.drain(..)) {
+        for (&(product, plan, attributes), (change_micros, fx_micros)) in
+            self.places.keys().iter().zip(self.lines.drain(..))
+        {
             self.events.push(Event {
                 period: event.period,
                 group_index: event.group_index,
@@ -187,6 +196,7 @@ impl Events {
                 ended_at: event.last.at,
                 product,
                 plan,
+                attributes,
                 change_micros,
                 fx_micros,
                 movement,

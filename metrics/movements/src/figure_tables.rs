@@ -290,7 +290,7 @@ impl Writer<'_> {
             }
         }
         let all = |slot| -> i128 { MOVEMENTS.iter().map(|movement| of(*movement, slot)).sum() };
-        if all(EventSlot::FxLines) + self.sums.get(period, Slot::RevaluedParts) != 0 {
+        if all(EventSlot::FxEvents) + self.sums.get(period, Slot::RevaluedParts) != 0 {
             let fx = fits(all(EventSlot::FxMicros) + self.sums.get(period, Slot::RevaluedMicros))?;
             self.push(period, &[Some("fx")], &[fx], true, rows);
         }

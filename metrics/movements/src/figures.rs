@@ -78,7 +78,7 @@ pub(crate) enum EventSlot {
     Moving,
     ChangeMicros,
     /// Lines that exchange rates moved.
-    FxLines,
+    FxEvents,
     FxMicros,
 }
 
@@ -316,7 +316,7 @@ mod tests {
             slots.extend(net.map(|slot| Slot::Net(movement, slot)));
             for reason in REASONS {
                 use EventSlot::*;
-                let of = [Events, Moving, ChangeMicros, FxLines, FxMicros];
+                let of = [Events, Moving, ChangeMicros, FxEvents, FxMicros];
                 slots.extend(of.map(|slot| Slot::Event(movement, reason, slot)));
             }
         }

@@ -12,7 +12,7 @@ use arrow::array::RecordBatch;
 
 use crate::{
     Handovers, Knowledge, MovementError, MovementTable, PeriodEnds, Quote, Rules, TierRange,
-    attributes::{Attributes, ProfileColumns, newest},
+    attributes::{ProfileColumns, Span, spans},
     customer::{Customer, Whose},
     figures::Sums,
     kept::{Keeper, Kept, Seen},
@@ -70,7 +70,7 @@ impl Inputs {
 #[derive(Debug, Default)]
 struct Aside {
     group: Group,
-    attributes: Vec<Attributes>,
+    attributes: Vec<Vec<Span>>,
 }
 
 /// What a pass is made for.
@@ -135,7 +135,7 @@ impl Scan {
         let scan = Self::aiming(inputs, Aim::Sums, Arc::clone(texts));
         let mut worker = Worker::new(&scan)?;
         for group in groups {
-            worker.group(group, &[Attributes::UNKNOWN], &mut |_| Ok(()))?;
+            worker.group(group, &[], &mut |_| Ok(()))?;
         }
         match worker.into {
             Into::Sums(sums, _) => Ok(sums),
@@ -296,7 +296,7 @@ impl<'a> Worker<'a> {
             if profiles.customer() == Some(group.customers[0].as_str()) {
                 profiles.take(knowledge, &mut self.texts, &mut own)?;
             }
-            let attributes = newest(&mut own, &self.texts);
+            let attributes = spans(&mut own);
             states.take(knowledge, &mut self.texts, &mut group)?;
             if let (Into::Sums(_, Some(keeper)), Aim::KeptSums(keeping)) = (&mut self.into, &scan.aim) {
                 keeper.keep(&group, &keeping.seen, &inputs.rules, knowledge.as_of)?;
@@ -331,7 +331,7 @@ impl<'a> Worker<'a> {
     fn group(
         &mut self,
         group: &mut Group,
-        attributes: &[Attributes],
+        attributes: &[Vec<Span>],
         emit: &mut dyn FnMut(RecordBatch) -> Result<(), MovementError>,
     ) -> Result<(), MovementError> {
         group.settle(&mut self.order);
@@ -362,7 +362,7 @@ impl<'a> Worker<'a> {
                 group,
                 of_group: &self.stretches,
                 customer_id: group.customers.get(place).map_or("", String::as_str),
-                attributes: attributes.get(place).copied().unwrap_or(Attributes::UNKNOWN),
+                attributes: attributes.get(place).map_or(&[], Vec::as_slice),
             };
             match &mut self.into {
                 Into::Rows(table, rows) => {
