@@ -42,6 +42,7 @@ mod receivers;
 mod recognition;
 mod rota;
 mod samples;
+mod segments;
 mod signals;
 mod singer;
 mod slack;
