@@ -17,6 +17,7 @@ use crate::{
     figures::{Frame, SharedFigures},
     following::Following,
     operator_inputs::{Prices, Runs},
+    unproved::Unproved,
 };
 
 /// Answers kept; a board asks some dozens.
@@ -86,6 +87,8 @@ pub(crate) struct Cache {
     /// How often sums were computed from all customers, and how often only from some.
     pub(crate) passes: AtomicU64,
     pub(crate) updates: AtomicU64,
+    /// Questions that wait for a proof.
+    pub(crate) unproved: Unproved,
     /// Tiers and rates as they are known now.
     pub(crate) prices: Mutex<Option<Arc<Prices>>>,
 }

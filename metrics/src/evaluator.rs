@@ -153,7 +153,27 @@ impl Evaluator {
             definition_hash,
             snapshot: snapshot.id(&names),
             inputs_hash,
+            question: None,
         }
+    }
+
+    /// What both engines have said of a question: as one of those that are asked of every snapshot, or of itself.
+    fn proof_of(&self, query: &SeriesQuery, key: &ProofKey) -> (ProofState, Vec<String>) {
+        let of_snapshot = self.proofs.get(key);
+        let is_covered = self.is_verified_anyway(query);
+        let of_question = match is_covered {
+            true => None,
+            false => self.proofs.get(&key.of_question(query)),
+        };
+        let is_proved = of_question.is_some() || (is_covered && of_snapshot.is_some());
+        let verdicts = of_snapshot.into_iter().chain(of_question);
+        let differences: Vec<String> = verdicts.flat_map(|verdict| verdict.differences).collect();
+        let state = match (differences.is_empty(), is_proved) {
+            (false, _) => ProofState::Failed,
+            (true, true) => ProofState::Checked,
+            (true, false) => ProofState::Pending,
+        };
+        (state, differences)
     }
 
     /// Computes a series on a pinned snapshot, checks its identities, and says what else has been proved of it.
@@ -191,14 +211,12 @@ impl Evaluator {
             );
         }
         let key = self.proof_key(&query.metric, &plan.kinds, snapshot);
-        let verdict = self.proofs.get(&key);
-        if let Some(verdict) = &verdict {
-            failures.extend(verdict.differences.iter().cloned());
-        }
-        let state = match (failures.is_empty(), verdict) {
-            (false, _) => ProofState::Failed,
-            (true, Some(_)) if second_engine_compared(query, self.today()) => ProofState::Checked,
-            (true, _) => ProofState::Pending,
+        let (proved, differences) = self.proof_of(query, &key);
+        failures.extend(differences);
+        let state = if failures.is_empty() {
+            proved
+        } else {
+            ProofState::Failed
         };
         Ok(Series {
             metric: query.metric.clone(),
@@ -218,6 +236,11 @@ impl Evaluator {
         })
     }
 
+    /// Whether verification asks this of every snapshot.
+    pub(crate) fn is_verified_anyway(&self, query: &SeriesQuery) -> bool {
+        second_engine_compared(query, self.today())
+    }
+
     /// The local day.
     fn today(&self) -> NaiveDate {
         let zone = calendar::parse_zone(&self.home.settings().time_zone).unwrap_or(chrono_tz::UTC);
@@ -229,14 +252,13 @@ impl Evaluator {
         let mut series = known.clone();
         let kinds = self.kinds_of(&query.metric);
         let key = self.proof_key(&query.metric, &kinds, snapshot);
-        if let Some(verdict) = self.proofs.get(&key) {
-            if !verdict.differences.is_empty() {
-                series.proof.state = ProofState::Failed;
-                series.proof.failures.extend(verdict.differences);
-                series.proof.failures.dedup();
-            } else if series.proof.state == ProofState::Pending && second_engine_compared(query, self.today()) {
-                series.proof.state = ProofState::Checked;
-            }
+        let (proved, differences) = self.proof_of(query, &key);
+        if !differences.is_empty() {
+            series.proof.state = ProofState::Failed;
+            series.proof.failures.extend(differences);
+            series.proof.failures.dedup();
+        } else if series.proof.state == ProofState::Pending {
+            series.proof.state = proved;
         }
         series
     }
@@ -402,8 +424,7 @@ impl Evaluator {
 }
 
 /// What verification compares: present knowledge, undivided by month, quarter and year and the last five weeks by day, and a
-/// year of months by one dimension. Any other question stands on the same rows and has not itself been asked of the second
-/// engine.
+/// year of months by one dimension. Any other question stands on the same rows and is proved of itself where somebody asks it.
 fn second_engine_compared(query: &SeriesQuery, today: NaiveDate) -> bool {
     let present = query.as_of.is_none() && query.known_by == KnownBy::Atalaya;
     let since = |days: u64| today + Days::new(1) - Days::new(days);

@@ -23,6 +23,7 @@ mod readings;
 mod records;
 mod series;
 mod survival;
+mod unproved;
 mod witness;
 
 pub use books::{Close, Restatement, RestatementPart};

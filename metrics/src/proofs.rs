@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use atalaya_model::SeriesQuery;
 use atalaya_store::write_atomically;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,6 +16,18 @@ pub struct ProofKey {
     pub snapshot: String,
     /// Hash of the settings in force and of every file's content.
     pub inputs_hash: String,
+    /// The one question that is proved; absent for those that verification asks of every snapshot.
+    pub question: Option<String>,
+}
+
+impl ProofKey {
+    /// The key of a proof of one question alone.
+    pub fn of_question(&self, query: &SeriesQuery) -> Self {
+        Self {
+            question: serde_json::to_string(query).ok(),
+            ..self.clone()
+        }
+    }
 }
 
 /// What the second engine said.
@@ -43,6 +56,10 @@ impl Proofs {
         hash.update(key.snapshot.as_bytes());
         hash.update([0]);
         hash.update(key.inputs_hash.as_bytes());
+        if let Some(question) = &key.question {
+            hash.update([0]);
+            hash.update(question.as_bytes());
+        }
         let name: String = hash
             .finalize()
             .iter()

@@ -3,6 +3,7 @@
 
 mod error;
 mod export;
+mod prove;
 mod report;
 mod setup;
 mod verify;
@@ -11,6 +12,7 @@ mod worker;
 
 pub use error::SqlError;
 pub use export::{to_csv, to_parquet, to_xlsx};
+pub use prove::prove;
 pub use report::{Report, reports, run_report};
 pub use setup::{sql_surface, worker_setup};
 pub use verify::{Verification, compare_engines, verify};

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use atalaya_metrics::{EvaluationPlan, Evaluator, MetricsError, Rows, Scope, Testimony, Verdict};
+use atalaya_metrics::{EvaluationPlan, Evaluator, MetricsError, ProofKey, Rows, Scope, Testimony, Verdict};
 use atalaya_model::{Grain, Kind, KnownBy, MetricSpec, Period, calendar};
 use atalaya_store::{ByteFault, Snapshot, check_bytes};
 use chrono::{DateTime, Days, NaiveDate, Utc};
@@ -335,7 +335,7 @@ async fn compare<'a>(
 }
 
 /// Compares cell by cell; the number of cells and a line for each that differs.
-fn differences_of(
+pub(crate) fn differences_of(
     spec: &MetricSpec,
     grain: Grain,
     dimensions: &[String],
@@ -390,15 +390,29 @@ fn keep_verdict(
     evaluator: &Evaluator,
     snapshot: &Snapshot,
     spec: &MetricSpec,
-    mut differences: Vec<String>,
+    differences: Vec<String>,
     faults: &[ByteFault],
 ) -> Result<(), SqlError> {
+    let key = evaluator.proof_key(&spec.id, &evaluator.kinds_of(&spec.id), snapshot);
+    keep_verdict_of(evaluator, &key, spec, differences, faults)?;
+    Ok(())
+}
+
+/// Keeps a verdict under a key, with the faults of the bytes that the metric reads; what it says.
+pub(crate) fn keep_verdict_of(
+    evaluator: &Evaluator,
+    key: &ProofKey,
+    spec: &MetricSpec,
+    mut differences: Vec<String>,
+    faults: &[ByteFault],
+) -> Result<Vec<String>, SqlError> {
     for fault in faults {
         if Kind::parse(&fault.table).is_ok_and(|kind| reads(evaluator, spec, kind)) {
             differences.push(format!("{}: {}", fault.path.display(), fault.reason));
         }
     }
     differences.truncate(20);
-    let key = evaluator.proof_key(&spec.id, &evaluator.kinds_of(&spec.id), snapshot);
-    Ok(evaluator.proofs().put(&key, &Verdict { differences })?)
+    let verdict = Verdict { differences };
+    evaluator.proofs().put(key, &verdict)?;
+    Ok(verdict.differences)
 }

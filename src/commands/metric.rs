@@ -1,5 +1,6 @@
 use atalaya_metrics::Policy;
 use atalaya_model::{Grain, KnownBy, ProofState, SeriesQuery, calendar};
+use atalaya_sql::prove;
 use atalaya_store::Snapshot;
 use chrono::{DateTime, Months, NaiveDate, Utc};
 use clap::{Args, ValueEnum};
@@ -39,6 +40,9 @@ pub(crate) struct Arguments {
     /// A preset to compute under: atalaya, stripe, chartmogul, profitwell or board; the home's own policy when absent.
     #[arg(long)]
     policy: Option<String>,
+    /// Asks the second engine this very question too, however it is asked; otherwise it is asked what boards show.
+    #[arg(long)]
+    prove: bool,
     /// How the figures are printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -117,6 +121,9 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         },
     };
     let snapshot = Snapshot::latest(evaluator.home()).await?;
+    if arguments.prove {
+        prove(&evaluator, &snapshot, &query).await?;
+    }
     let series = evaluator.series_on(&query, &snapshot).await?;
     match arguments.format {
         Format::Json => console.out(&format!("{}\n", serde_json::to_string_pretty(&series)?)),

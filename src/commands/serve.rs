@@ -3,6 +3,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use atalaya_alerts::{Control, Routes};
 use atalaya_ingest::{Connection, Receivers, SOURCES_FILE, Sources, router};
 use atalaya_metrics::Evaluator;
+use atalaya_model::SeriesQuery;
 use atalaya_server::{Exposition, Server};
 use atalaya_sql::verify;
 use atalaya_store::{Compaction, Home, Intake, Snapshot};
@@ -261,12 +262,48 @@ fn watch_commits(
     landings
 }
 
+/// Proves one question after another, until none waits; how many have a verdict now. What could not be proved is not told to
+/// boards, which would ask it again at once.
+async fn prove_questions(evaluator: &Evaluator, snapshot: &Snapshot, first: SeriesQuery) -> usize {
+    let mut proved = 0;
+    let mut next = Some(first);
+    while let Some(query) = next {
+        let found = atalaya_sql::prove(evaluator, snapshot, &query).await;
+        proved += usize::from(found.is_ok());
+        match found {
+            Ok(differences) if differences.is_empty() => {}
+            Ok(differences) => tracing::error!("{}: {}", query.metric, differences.join("; ")),
+            Err(error) => tracing::warn!("a question of {} stays unproved: {error}", query.metric),
+        }
+        next = evaluator.take_unproved();
+    }
+    proved
+}
+
 async fn prove(
     evaluator: Arc<Evaluator>,
     mut newest: watch::Receiver<Option<Snapshot>>,
     changed: Arc<watch::Sender<u64>>,
 ) {
-    while newest.changed().await.is_ok() {
+    loop {
+        // A question that no verification asks is proved when somebody has asked it, on the data that are newest then.
+        let asked = tokio::select! {
+            biased;
+            landed = newest.changed() => match landed {
+                Ok(()) => None,
+                Err(_) => break,
+            },
+            asked = evaluator.next_unproved() => Some(asked),
+        };
+        if let Some(asked) = asked {
+            let snapshot = newest.borrow().clone();
+            if let Some(snapshot) = snapshot
+                && prove_questions(&evaluator, &snapshot, asked).await > 0
+            {
+                changed.send_modify(|count| *count += 1);
+            }
+            continue;
+        }
         let Some(snapshot) = newest.borrow_and_update().clone() else {
             continue;
         };

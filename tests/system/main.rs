@@ -37,6 +37,7 @@ mod policies;
 mod postgres;
 mod power_loss;
 mod pulse;
+mod questions;
 mod random_companies;
 mod receivers;
 mod recognition;

@@ -5,19 +5,21 @@ use atalaya_tests::Home;
 /// `stays` (50 dollars) in Spain. `moves` (100 dollars) goes from Spain to Mexico on 10 March and takes a larger plan on the 20th
 /// (150). `euros` (100 euros, worth 100.00 at February's end and 110.00 at March's) moves with it. What customers are comes from
 /// the file of the shop; the CRM only knows channels.
-fn home() -> Home {
+pub(crate) fn home() -> Home {
     let mut home = Home::new();
     let land = |home: &Home, name: &str, text: &str, kind: &str| {
         let said = home.import(&home.file(name, text), kind);
         assert_eq!(said.code, Some(0), "{}", said.err);
     };
     home.now = Some("2026-01-05T10:00:00Z".to_owned());
-    land(
-        &home,
-        "rates.csv",
-        "rate_on,currency,quote_currency,rate\n2026-01-31,EUR,USD,1.00\n2026-02-28,EUR,USD,1.00\n2026-03-31,EUR,USD,1.10\n",
-        "fx_rates",
-    );
+    let mut rates = "rate_on,currency,quote_currency,rate\n".to_owned();
+    for day in [
+        "01-09", "01-16", "01-23", "01-30", "02-06", "02-13", "02-20", "02-27", "03-06", "03-13", "03-20", "03-27",
+    ] {
+        rates += &format!("2026-{day},EUR,USD,1.00\n");
+    }
+    rates += "2026-03-31,EUR,USD,1.10\n";
+    land(&home, "rates.csv", &rates, "fx_rates");
     let shop = "customer_id,country,created_at\nstays,ES,2026-01-01\nmoves,ES,2026-01-01\neuros,ES,2026-01-01\n";
     land(&home, "shop1.csv", shop, "customers");
     let states = "customer_id,subscription_id,item_id,plan,status,unit_price,currency,interval,valid_from\n\
@@ -115,6 +117,10 @@ fn a_move_is_a_transfer_and_leaves_the_months_before_it_alone() {
     );
     assert_eq!(
         undivided,
-        ["2026-01-01 new 25000", "2026-03-01 expansion 5000", "2026-03-01 fx 1000"]
+        [
+            "2026-01-01 new 25000",
+            "2026-03-01 expansion 5000",
+            "2026-03-01 fx 1000"
+        ]
     );
 }
