@@ -6,8 +6,12 @@ use arrow::{array::AsArray, datatypes::Date32Type};
 use atalaya_engine::{EngineError, EngineSession};
 use atalaya_model::{KnownBy, Period};
 use atalaya_store::Snapshot;
+use chrono::{DateTime, Utc};
 
 use crate::{EvaluationPlan, Evaluator, MetricsError, Scope, cache::Asked, operator_inputs, plan::known_by_name};
+
+/// Rows of an identity that are told when all of them are asked for; whoever has more has one cause.
+const MOST_VIOLATIONS: usize = 1000;
 
 impl Evaluator {
     /// What breaks an identity of a plan; asked once of the same data, periods and instant.
@@ -31,21 +35,27 @@ impl Evaluator {
         Ok(lines)
     }
 
-    /// What violates the identities of some metrics over given periods, one line each.
+    /// The identities of some metrics.
+    pub fn identities_of(&self, metrics: &[&str]) -> Vec<&str> {
+        let definitions = metrics.iter().filter_map(|id| self.catalog().get(id));
+        let ids: BTreeSet<&str> = definitions
+            .flat_map(|definition| definition.identities_of(self.catalog(), false))
+            .collect();
+        ids.into_iter().collect()
+    }
+
+    /// What violates the identities of some metrics over given periods, one line each: who fails, and by how much.
     pub async fn violations(
         &self,
         metrics: &[&str],
         periods: &[Period],
+        as_of: Option<DateTime<Utc>>,
         snapshot: &Snapshot,
     ) -> Result<Vec<String>, MetricsError> {
-        let ids: BTreeSet<&str> = metrics
-            .iter()
-            .filter_map(|id| self.catalog().get(id))
-            .flat_map(|definition| definition.identities_of(self.catalog(), false))
-            .collect();
-        let ids: Vec<&str> = ids.into_iter().collect();
+        let ids = self.identities_of(metrics);
         let settings = self.home().settings();
         let now = self.clock().now();
+        let now = as_of.map_or(now, |as_of| as_of.min(now));
         let plan = EvaluationPlan::for_definitions(
             self.catalog(),
             settings,
@@ -57,13 +67,15 @@ impl Evaluator {
                 known_by: KnownBy::Atalaya,
                 now,
                 vintages: &[],
-                is_present: true,
+                is_present: as_of.is_none(),
             },
         )?;
         let session = self.session(&plan, snapshot).await?;
         let mut found = Vec::new();
         for id in ids {
-            let asked = session.query(&format!("SELECT * FROM {id} LIMIT 20")).await;
+            let asked = session
+                .query(&format!("SELECT * FROM {id} LIMIT {MOST_VIOLATIONS}"))
+                .await;
             let (_, batches) = asked.map_err(|source| MetricsError::Engine {
                 metric: id.to_owned(),
                 source,

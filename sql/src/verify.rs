@@ -22,14 +22,21 @@ pub struct Verification {
     pub cells: usize,
     /// Differences, one line each: metric, period, dimensions, both values.
     pub differences: Vec<String>,
+    /// Identities that were checked over all months.
+    pub identities: usize,
+    /// Rows that break one, one line each: the identity, the period and the customer.
+    pub violations: Vec<String>,
     /// What the witness found.
     pub testimony: Testimony,
 }
 
 impl Verification {
-    /// Whether bytes, engines and witness agree.
+    /// Whether bytes, engines, identities and witness agree.
     pub fn holds(&self) -> bool {
-        self.byte_faults.is_empty() && self.differences.is_empty() && self.testimony.differences.is_empty()
+        self.byte_faults.is_empty()
+            && self.differences.is_empty()
+            && self.violations.is_empty()
+            && self.testimony.differences.is_empty()
     }
 }
 
@@ -100,6 +107,12 @@ pub async fn verify(
         .iter()
         .find(|round| round.grain == Grain::Month && round.by.is_empty())
     {
+        let ids: Vec<&str> = specs.iter().map(|spec| spec.id.as_str()).collect();
+        found.identities = evaluator.identities_of(&ids).len();
+        found.violations = match evaluator.violations(&ids, &months.periods, as_of, snapshot).await {
+            Ok(violations) => violations,
+            Err(error) => vec![format!("the identities cannot be checked: {error}")],
+        };
         found.testimony = match evaluator
             .witness(snapshot, &months.periods, as_of, KnownBy::Atalaya)
             .await

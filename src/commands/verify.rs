@@ -34,7 +34,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
     for line in &found.differences {
         console.out(&format!("{line}\n"));
     }
-    for line in &found.testimony.differences {
+    for line in found.violations.iter().chain(&found.testimony.differences) {
         console.out(&format!("{line}\n"));
     }
     console.out(&format!(
@@ -45,6 +45,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context, console: &dyn C
         found.signals,
         found.cells,
         found.differences.len()
+    ));
+    console.out(&format!(
+        "{} identities, {} rows break them\n",
+        found.identities,
+        found.violations.len()
     ));
     console.out(&format!(
         "witness: {} of {} customers, {} customer periods, {} differences\n",

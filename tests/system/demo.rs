@@ -32,7 +32,9 @@ fn two_engines_agree_and_differences_are_named() {
     let verified = home.run(&["verify"]);
     assert_eq!(verified.code, Some(0), "{}{}", verified.out, verified.err);
     assert!(
-        verified.out.contains("0 byte faults") && verified.out.contains(" 0 differences"),
+        verified.out.contains("0 byte faults")
+            && verified.out.contains(" 0 differences")
+            && verified.out.contains("\n8 identities, 0 rows break them\n"),
         "{}",
         verified.out
     );

@@ -247,7 +247,7 @@ async fn judge(seed: u64) -> Vec<String> {
         .await
         .unwrap()
         .differences;
-    faults.extend(evaluator.violations(&METRICS, &months, &snapshot).await.unwrap());
+    faults.extend(evaluator.violations(&METRICS, &months, None, &snapshot).await.unwrap());
     // Every segment adds up, of plans that are swapped and of countries that customers move to.
     for by in ["plan", "country", "market"] {
         let query = SeriesQuery {
