@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use atalaya_model::{HomeSettings, Language, MetricReader};
+use atalaya_model::{HomeSettings, Language, MetricReadError, MetricReader, SeriesQuery};
 use chrono::{DateTime, Utc};
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     control::Kept,
     decide::{Case, decide},
     message::Action,
-    observe::observe,
+    observe::{Answer, Question, question, see},
     rule::Watch,
     story::Story,
 };
@@ -29,6 +29,36 @@ pub struct Replayed {
     pub title: String,
     /// How many more times people would have heard of it before its end.
     pub updates: usize,
+}
+
+/// What the rule was told at every moment: one scan answers many of them.
+async fn answers(
+    rule: &Rule,
+    reader: &dyn MetricReader,
+    settings: &HomeSettings,
+    has_hindsight: bool,
+    moments: &[DateTime<Utc>],
+) -> Vec<Result<Answer, String>> {
+    let asked = |now: &DateTime<Utc>| question(rule, settings, *now, (!has_hindsight).then_some(*now));
+    let questions: Result<Vec<Option<Question>>, String> = moments.iter().map(asked).collect();
+    let questions = match questions {
+        Ok(questions) => questions,
+        Err(reason) => return vec![Err(reason); moments.len()],
+    };
+    let told = |answer: Result<Answer, MetricReadError>| answer.map_err(|error| error.to_string());
+    if let Some(Some(Question::Readings(signal))) = questions.first() {
+        let readings = reader.readings_at(signal, moments).await.into_iter();
+        return readings.map(|found| told(found.map(Answer::Readings))).collect();
+    }
+    let queries: Vec<SeriesQuery> = questions
+        .into_iter()
+        .filter_map(|question| match question {
+            Some(Question::Series(query)) => Some(query),
+            _ => None,
+        })
+        .collect();
+    let series = reader.vintages(&queries).await.into_iter();
+    series.map(|found| told(found.map(Answer::Series))).collect()
 }
 
 /// Replays a rule at some moments, in order: with what was known then, or in hindsight with what is known today.
@@ -56,8 +86,10 @@ pub async fn backtest(
     let mut replayed: Vec<Replayed> = Vec::new();
     let mut kept: BTreeMap<String, Kept> = BTreeMap::new();
     let mut open: Vec<Incident> = Vec::new();
-    for now in moments {
-        let seen = observe(rule, reader, settings, now, (!has_hindsight).then_some(now)).await;
+    let moments: Vec<DateTime<Utc>> = moments.into_iter().collect();
+    let answers = answers(rule, reader, settings, has_hindsight, &moments).await;
+    for (now, answer) in moments.into_iter().zip(answers) {
+        let seen = answer.and_then(|answer| see(rule, settings, now, answer));
         let outline = decide(&Case {
             rule,
             kept: &kept,

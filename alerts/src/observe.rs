@@ -1,8 +1,8 @@
 //! What a rule sees: readings of a signal, or the newest complete figures of a metric.
 
 use atalaya_model::{
-    Currency, Figure, Grain, HomeSettings, KnownBy, MetricReader, Point, ProofState, Reading, ReadingUnit, Series,
-    SeriesQuery, Status, Unit, calendar,
+    Currency, Figure, Grain, HomeSettings, KnownBy, MetricReader, Point, ProofState, Reading, ReadingUnit, Readings,
+    Series, SeriesQuery, Status, Unit, calendar,
 };
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
@@ -63,6 +63,50 @@ pub(crate) fn windows(amounts: &[i64], days: u32) -> Result<(i64, i64), String> 
     Ok((sum(&tail[window..])?, sum(&tail[..window])?))
 }
 
+/// What a rule asks at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// What a signal says.
+    Readings(String),
+    /// Figures of a metric.
+    Series(SeriesQuery),
+}
+
+/// What a rule was told.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    Readings(Readings),
+    Series(Series),
+}
+
+/// What a rule asks at a moment, with what is known then (`as_of`) or now; none where it looks at no figures.
+pub(crate) fn question(
+    rule: &Rule,
+    settings: &HomeSettings,
+    at: DateTime<Utc>,
+    as_of: Option<DateTime<Utc>>,
+) -> Result<Option<Question>, String> {
+    let today = local_day(settings, at)?;
+    Ok(match &rule.watch {
+        Watch::Signal { signal, .. } => Some(Question::Readings(signal.clone())),
+        Watch::Metric { metric, grain, .. } => {
+            let mut from = today;
+            for _ in 0..LATE_PERIODS {
+                from = grain.start_of(from, settings.week_start) - Days::new(1);
+            }
+            let range = (from, today + Days::new(1));
+            Some(Question::Series(query(metric, *grain, range, as_of)))
+        }
+        Watch::Change { metric, days, .. } => Some(Question::Series(change_query(metric, *days, today, as_of, None))),
+        Watch::Unacknowledged | Watch::RuleFaults => None,
+    })
+}
+
+fn local_day(settings: &HomeSettings, at: DateTime<Utc>) -> Result<NaiveDate, String> {
+    let zone = calendar::parse_zone(&settings.time_zone).map_err(|error| error.to_string())?;
+    Ok(calendar::day_of(zone, at))
+}
+
 /// Looks at what a rule watches. An error is a reason why nothing can be said.
 pub(crate) async fn observe(
     rule: &Rule,
@@ -71,14 +115,20 @@ pub(crate) async fn observe(
     at: DateTime<Utc>,
     as_of: Option<DateTime<Utc>>,
 ) -> Result<Observed, String> {
+    let answer = match question(rule, settings, at, as_of)? {
+        Some(Question::Readings(signal)) => reader.readings(&signal, as_of).await.map(Answer::Readings),
+        Some(Question::Series(query)) => reader.series(&query).await.map(Answer::Series),
+        None => return Err("is read from the control database".to_owned()),
+    };
+    see(rule, settings, at, answer.map_err(|error| error.to_string())?)
+}
+
+/// What a rule sees in an answer.
+pub(crate) fn see(rule: &Rule, settings: &HomeSettings, at: DateTime<Utc>, answer: Answer) -> Result<Observed, String> {
     let zone = calendar::parse_zone(&settings.time_zone).map_err(|error| error.to_string())?;
     let today = calendar::day_of(zone, at);
-    match &rule.watch {
-        Watch::Signal { signal, only } => {
-            let found = reader
-                .readings(signal, as_of)
-                .await
-                .map_err(|error| error.to_string())?;
+    match (&rule.watch, answer) {
+        (Watch::Signal { only, .. }, Answer::Readings(found)) => {
             if found.proof.state == ProofState::Failed {
                 return Err(not_proven(&found.proof.failures));
             }
@@ -104,17 +154,8 @@ pub(crate) async fn observe(
                 definition_hash: found.proof.definition_hash,
             })
         }
-        Watch::Metric {
-            metric,
-            grain,
-            is_to_date,
-        } => {
-            let mut from = today;
-            for _ in 0..LATE_PERIODS {
-                from = grain.start_of(from, settings.week_start) - Days::new(1);
-            }
-            let query = query(metric, *grain, (from, today + Days::new(1)), as_of);
-            let series = ask(reader, &query).await?;
+        (Watch::Metric { grain, is_to_date, .. }, Answer::Series(series)) => {
+            proven(&series)?;
             let landed_on = series.fresh_at.map(|at| calendar::day_of(zone, at));
             let complete = |point: &&Point| {
                 if *is_to_date {
@@ -138,9 +179,8 @@ pub(crate) async fn observe(
             };
             Ok(observed(&series, settings, fraction(&point.figure), Some(windows)))
         }
-        Watch::Change { metric, days, .. } => {
-            let query = change_query(metric, *days, today, as_of, None);
-            let series = ask(reader, &query).await?;
+        (Watch::Change { metric, days, .. }, Answer::Series(series)) => {
+            proven(&series)?;
             if !matches!(series.unit, Unit::Money | Unit::MoneyMicros | Unit::Count) {
                 return Err(format!(
                     "{metric} is no amount and no count: its days cannot be added up"
@@ -179,7 +219,7 @@ pub(crate) async fn observe(
             seen.days = complete.iter().rev().take(2 * window).rev().copied().collect();
             Ok(seen)
         }
-        Watch::Unacknowledged | Watch::RuleFaults => Err("is read from the control database".to_owned()),
+        _ => Err("the answer is none to what the rule asks".to_owned()),
     }
 }
 
@@ -214,12 +254,11 @@ fn query(metric: &str, grain: Grain, (from, to): (NaiveDate, NaiveDate), as_of: 
     }
 }
 
-async fn ask(reader: &dyn MetricReader, query: &SeriesQuery) -> Result<Series, String> {
-    let series = reader.series(query).await.map_err(|error| error.to_string())?;
+fn proven(series: &Series) -> Result<(), String> {
     if series.proof.state == ProofState::Failed {
         return Err(not_proven(&series.proof.failures));
     }
-    Ok(series)
+    Ok(())
 }
 
 fn not_proven(failures: &[String]) -> String {

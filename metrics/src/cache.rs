@@ -87,6 +87,8 @@ pub(crate) struct Cache {
     /// How often sums were computed from all customers, and how often only from some.
     pub(crate) passes: AtomicU64,
     pub(crate) updates: AtomicU64,
+    /// How often many moments were answered in one scan.
+    pub(crate) scans: AtomicU64,
     /// Questions that wait for a proof.
     pub(crate) unproved: Unproved,
     /// Tiers and rates as they are known now.

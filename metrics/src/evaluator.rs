@@ -8,7 +8,7 @@ use arrow::{array::AsArray, datatypes::Date32Type};
 use atalaya_catalog::Catalog;
 use atalaya_engine::{EngineError, EngineSession};
 use atalaya_model::{
-    Clock, Grain, Kind, KnownBy, MetricSpec, Proof, ProofState, Series, SeriesQuery, WeekStart, calendar,
+    Clock, Grain, Kind, KnownBy, MetricSpec, Point, Proof, ProofState, Series, SeriesQuery, WeekStart, calendar,
 };
 use atalaya_store::{Home, Snapshot, table_schema};
 use chrono::{DateTime, Days, NaiveDate, Utc};
@@ -127,7 +127,7 @@ impl Evaluator {
         self.plan_at(query, self.clock.now())
     }
 
-    fn plan_at(&self, query: &SeriesQuery, now: DateTime<Utc>) -> Result<EvaluationPlan, MetricsError> {
+    pub(crate) fn plan_at(&self, query: &SeriesQuery, now: DateTime<Utc>) -> Result<EvaluationPlan, MetricsError> {
         EvaluationPlan::new(&self.catalog, self.home.settings(), &self.policy, query, now)
     }
 
@@ -211,7 +211,22 @@ impl Evaluator {
             );
         }
         let key = self.proof_key(&query.metric, &plan.kinds, snapshot);
-        let (proved, differences) = self.proof_of(query, &key);
+        let fresh_at = self.fresh_at(&session, &plan, snapshot).await.map_err(engine)?;
+        self.series_of(query, &plan, points, failures, &key, fresh_at)
+    }
+
+    /// The answer to a question, with all that is known of its proof.
+    pub(crate) fn series_of(
+        &self,
+        query: &SeriesQuery,
+        plan: &EvaluationPlan,
+        points: Vec<Point>,
+        mut failures: Vec<String>,
+        key: &ProofKey,
+        fresh_at: Option<DateTime<Utc>>,
+    ) -> Result<Series, MetricsError> {
+        let spec = self.spec(&query.metric)?;
+        let (proved, differences) = self.proof_of(query, key);
         failures.extend(differences);
         let state = if failures.is_empty() {
             proved
@@ -226,12 +241,12 @@ impl Evaluator {
             points,
             proof: Proof {
                 state,
-                definition_hash: key.definition_hash,
+                definition_hash: key.definition_hash.clone(),
                 policy: self.policy.id(),
-                snapshot: key.snapshot,
+                snapshot: key.snapshot.clone(),
                 failures,
             },
-            fresh_at: self.fresh_at(&session, &plan, snapshot).await.map_err(engine)?,
+            fresh_at,
             evaluated_at: plan.now,
         })
     }
@@ -335,15 +350,19 @@ impl Evaluator {
         Ok(read)
     }
 
+    /// What the movement operator stands in for, where it may.
+    pub(crate) fn stands_in(&self, plan: &EvaluationPlan, snapshot: &Snapshot) -> BTreeMap<&'static str, Stand> {
+        if self.sql_only {
+            return BTreeMap::new();
+        }
+        self.stands.of(&self.catalog, plan, snapshot)
+    }
+
     /// A session in which the plan's views can be read.
     pub async fn session(&self, plan: &EvaluationPlan, snapshot: &Snapshot) -> Result<EngineSession, MetricsError> {
         let session = self.bare_session(plan, snapshot)?;
         let wanted: Vec<&str> = plan.ids.iter().map(String::as_str).collect();
-        let mut computed = if self.sql_only {
-            BTreeMap::new()
-        } else {
-            self.stands.of(&self.catalog, plan, snapshot)
-        };
+        let mut computed = self.stands_in(plan, snapshot);
         let (_, reached) = operator::needed(plan, &wanted, &computed);
         let is_sum = |stand: &Stand| matches!(stand, Stand::Sums(_));
         let mut figures = if reached.values().any(is_sum) {

@@ -25,10 +25,8 @@ impl Evaluator {
         plan: &EvaluationPlan,
         snapshot: &Snapshot,
     ) -> Result<Option<DateTime<Utc>>, EngineError> {
-        let (references, counted): (Vec<Kind>, Vec<Kind>) =
-            plan.kinds.iter().partition(|kind| REFERENCES.contains(kind));
         let mut newest = None;
-        for kind in if counted.is_empty() { references } else { counted } {
+        for kind in counted(&plan.kinds) {
             let of_files = self.landed(kind, snapshot);
             let at = match of_files {
                 Some(at) if at.is_none_or(|at| at <= plan.now) => at,
@@ -61,6 +59,28 @@ impl Evaluator {
         }
         Some(newest)
     }
+}
+
+/// The kinds that a plan counts, or looks up where it counts none.
+fn counted(kinds: &[Kind]) -> Vec<Kind> {
+    let (references, counted): (Vec<Kind>, Vec<Kind>) = kinds.iter().partition(|kind| REFERENCES.contains(kind));
+    if counted.is_empty() { references } else { counted }
+}
+
+/// When rows that a plan counts landed, in order.
+pub(crate) async fn landings(session: &EngineSession, kinds: &[Kind]) -> Result<Vec<DateTime<Utc>>, EngineError> {
+    let mut found = Vec::new();
+    for kind in counted(kinds) {
+        let select = format!("SELECT DISTINCT landed_at FROM raw_{}", kind.name());
+        let (_, batches) = session.query(&select).await?;
+        for batch in &batches {
+            let column = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>();
+            let instants = column.into_iter().flat_map(|column| column.values().iter());
+            found.extend(instants.filter_map(|micros| DateTime::from_timestamp_micros(*micros)));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// When the newest row that was known by an instant landed.

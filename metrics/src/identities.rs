@@ -97,7 +97,7 @@ fn asked(plan: &EvaluationPlan, snapshot: &Snapshot) -> Asked {
     }
 }
 
-fn read_violations(id: &str, batches: &[arrow::array::RecordBatch]) -> Vec<String> {
+pub(crate) fn read_violations(id: &str, batches: &[arrow::array::RecordBatch]) -> Vec<String> {
     let mut found = Vec::new();
     for batch in batches {
         let Some(texts) = batch

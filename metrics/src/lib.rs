@@ -24,6 +24,7 @@ mod records;
 mod series;
 mod survival;
 mod unproved;
+mod vintages;
 mod witness;
 
 pub use books::{Close, Restatement, RestatementPart};

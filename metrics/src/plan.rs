@@ -181,7 +181,7 @@ impl EvaluationPlan {
         let base = catalog.base_tables(ids);
         let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| reads_kind(&base, *kind)).collect();
         let known = kinds.iter().map(|kind| {
-            let narrowed = narrowing(*kind, catalog, ids, now);
+            let narrowed = narrowed_at(&narrowing(*kind, catalog, ids), now);
             let sql = known_view(*kind, known_at(*kind), known_by, &narrowed);
             (known_view_name(*kind), sql)
         });
@@ -259,10 +259,19 @@ const MOMENTARY: [Kind; 5] = [
     Kind::VendorEvents,
 ];
 
-/// What momentary records must be looked at: signals that look back on minutes need not open the files of years.
-fn narrowing(kind: Kind, catalog: &Catalog, ids: &[&str], now: DateTime<Utc>) -> String {
+/// What must be looked at of momentary records.
+#[derive(Debug, Default)]
+pub(crate) struct Narrowing<'a> {
+    /// How many minutes are looked back on; all where there is none.
+    pub(crate) minutes: Option<u32>,
+    /// What the records that are read fulfil.
+    pub(crate) keeps: Option<&'a str>,
+}
+
+/// What must be looked at of a kind: signals that look back on minutes need not open the files of years.
+pub(crate) fn narrowing<'a>(kind: Kind, catalog: &'a Catalog, ids: &[&str]) -> Narrowing<'a> {
     if !MOMENTARY.contains(&kind) {
-        return String::new();
+        return Narrowing::default();
     }
     let view = known_view_name(kind);
     let mut readers = catalog.in_order(ids);
@@ -270,16 +279,23 @@ fn narrowing(kind: Kind, catalog: &Catalog, ids: &[&str], now: DateTime<Utc>) ->
     let longest: Option<u32> = readers
         .iter()
         .try_fold(0, |longest, definition| Some(definition.horizon_minutes?.max(longest)));
-    let since = longest.and_then(|minutes| now.checked_sub_signed(TimeDelta::minutes(i64::from(minutes))));
-    let mut narrowed = since
-        .map(|since| format!(" AND occurred_at >= {}", instant_sql(since)))
-        .unwrap_or_default();
-    if let [only] = readers.as_slice()
-        && let Some(keeps) = &only.keeps
-    {
-        narrowed += &format!(" AND ({keeps})");
+    let keeps = match readers.as_slice() {
+        [only] => only.keeps.as_deref(),
+        _ => None,
+    };
+    Narrowing {
+        minutes: longest,
+        keeps,
     }
-    narrowed
+}
+
+/// The same as a condition at one moment.
+fn narrowed_at(narrowing: &Narrowing<'_>, now: DateTime<Utc>) -> String {
+    let minutes = narrowing.minutes.map(|minutes| TimeDelta::minutes(i64::from(minutes)));
+    let since = minutes.and_then(|minutes| now.checked_sub_signed(minutes));
+    let since = since.map(|since| format!(" AND occurred_at >= {}", instant_sql(since)));
+    let keeps = narrowing.keeps.map(|keeps| format!(" AND ({keeps})"));
+    since.into_iter().chain(keeps).collect()
 }
 
 /// The moment of a signal: one row.

@@ -66,4 +66,40 @@ impl MetricReader for Evaluator {
             Ok(readings)
         })
     }
+
+    fn vintages<'a>(&'a self, queries: &'a [SeriesQuery]) -> BoxFuture<'a, Vec<Result<Series, MetricReadError>>> {
+        Box::pin(async move {
+            let snapshot = match self.cache.snapshot(self.home()).await {
+                Ok(snapshot) => snapshot,
+                Err(error) => {
+                    let failed = |_: &SeriesQuery| Err(MetricReadError::Unavailable(error.to_string()));
+                    return queries.iter().map(failed).collect();
+                }
+            };
+            let answers = self.vintages_on(queries, &snapshot).await.into_iter();
+            answers
+                .map(|answer| answer.map_err(|error| MetricReadError::from(&error)))
+                .collect()
+        })
+    }
+
+    fn readings_at<'a>(
+        &'a self,
+        signal: &'a str,
+        moments: &'a [DateTime<Utc>],
+    ) -> BoxFuture<'a, Vec<Result<Readings, MetricReadError>>> {
+        Box::pin(async move {
+            let snapshot = match self.cache.snapshot(self.home()).await {
+                Ok(snapshot) => snapshot,
+                Err(error) => {
+                    let failed = |_: &DateTime<Utc>| Err(MetricReadError::Unavailable(error.to_string()));
+                    return moments.iter().map(failed).collect();
+                }
+            };
+            let answers = self.readings_of_moments(signal, moments, &snapshot).await.into_iter();
+            answers
+                .map(|answer| answer.map_err(|error| MetricReadError::from(&error)))
+                .collect()
+        })
+    }
 }

@@ -12,18 +12,23 @@ use atalaya_model::{KnownBy, Proof, ProofState, Reading, Readings};
 use atalaya_store::Snapshot;
 use chrono::{DateTime, Utc};
 
-use crate::{EvaluationPlan, Evaluator, MetricsError, Scope};
+use crate::{EvaluationPlan, Evaluator, MetricsError, ProofKey, Scope};
 
 /// The columns of every signal; those of its evidence follow.
 const COLUMNS: [&str; 5] = ["entity", "label", "since_at", "numerator", "denominator"];
 
 /// The `SELECT` that reads a signal, in a total order.
 pub fn readings_select(signal: &Definition) -> String {
-    let columns: Vec<&str> = COLUMNS
+    let columns = reading_columns(signal).join(", ");
+    format!("SELECT {columns} FROM {} ORDER BY entity", signal.spec.id)
+}
+
+/// The columns of a signal: those of every one, then its evidence.
+pub(crate) fn reading_columns(signal: &Definition) -> Vec<&str> {
+    COLUMNS
         .into_iter()
         .chain(signal.evidence.iter().map(String::as_str))
-        .collect();
-    format!("SELECT {} FROM {} ORDER BY entity", columns.join(", "), signal.spec.id)
+        .collect()
 }
 
 /// Reads an engine's answer to [`readings_select`]. Two rows of one thing are a fault of the definition.
@@ -113,11 +118,7 @@ impl Evaluator {
         at: Option<DateTime<Utc>>,
         snapshot: &Snapshot,
     ) -> Result<Readings, MetricsError> {
-        let (definition, unit) = self
-            .catalog()
-            .get(signal)
-            .and_then(|definition| Some((definition, definition.reading?)))
-            .ok_or_else(|| MetricsError::UnknownSignal(signal.to_owned()))?;
+        let definition = self.signal(signal)?;
         let plan = self.plan_signals(&[signal], at)?;
         let session = self.session(&plan, snapshot).await?;
         let engine = |source| MetricsError::Engine {
@@ -126,24 +127,49 @@ impl Evaluator {
         };
         let (_, batches) = session.query(&readings_select(definition)).await.map_err(engine)?;
         let readings = read_readings(definition, &batches)?;
+        let fresh_at = self.fresh_at(&session, &plan, snapshot).await.map_err(engine)?;
         let key = self.proof_key(signal, &plan.kinds, snapshot);
-        let (state, failures) = match self.proofs().get(&key) {
+        self.readings_of(definition, &plan, readings, &key, fresh_at)
+    }
+
+    /// The definition of a signal.
+    pub(crate) fn signal(&self, signal: &str) -> Result<&Definition, MetricsError> {
+        let definition = self.catalog().get(signal);
+        definition
+            .filter(|definition| definition.reading.is_some())
+            .ok_or_else(|| MetricsError::UnknownSignal(signal.to_owned()))
+    }
+
+    /// What a signal says, with all that is known of its proof.
+    pub(crate) fn readings_of(
+        &self,
+        definition: &Definition,
+        plan: &EvaluationPlan,
+        readings: Vec<Reading>,
+        key: &ProofKey,
+        fresh_at: Option<DateTime<Utc>>,
+    ) -> Result<Readings, MetricsError> {
+        let signal = &definition.spec.id;
+        let unit = definition
+            .reading
+            .ok_or_else(|| MetricsError::UnknownSignal(signal.clone()))?;
+        let (state, failures) = match self.proofs().get(key) {
             None => (ProofState::Pending, Vec::new()),
             Some(verdict) if verdict.differences.is_empty() => (ProofState::Checked, Vec::new()),
             Some(verdict) => (ProofState::Failed, verdict.differences),
         };
         Ok(Readings {
-            signal: signal.to_owned(),
+            signal: signal.clone(),
             unit,
             readings,
             proof: Proof {
                 state,
-                definition_hash: key.definition_hash,
+                definition_hash: key.definition_hash.clone(),
                 policy: self.policy().id(),
-                snapshot: key.snapshot,
+                snapshot: key.snapshot.clone(),
                 failures,
             },
-            fresh_at: self.fresh_at(&session, &plan, snapshot).await.map_err(engine)?,
+            fresh_at,
             evaluated_at: plan.now,
         })
     }

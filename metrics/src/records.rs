@@ -1,5 +1,6 @@
 //! Records as known: of each, the newest version that was there at the query's knowledge time, unless it was deleted.
 
+use atalaya_engine::{VINTAGE, VINTAGES};
 use atalaya_model::{Kind, KnownBy, SYSTEM_COLUMNS};
 use chrono::{DateTime, Utc};
 
@@ -48,6 +49,40 @@ pub(crate) fn versions_view(kind: Kind, as_of: DateTime<Utc>, known_by: KnownBy)
         kind.name(),
         knowledge(known_by),
         instant_sql(as_of)
+    )
+}
+
+/// The same for many moments of knowledge (`vintages`): each version at the moments at which it was the newest known.
+/// `narrowed` is a condition on records, `looked_back_on` how long before its moment a record may lie.
+pub(crate) fn lifted_known_view(
+    kind: Kind,
+    known_by: KnownBy,
+    narrowed: Option<&str>,
+    looked_back_on: Option<u32>,
+) -> String {
+    let columns = known_columns(kind);
+    let shown: Vec<String> = columns.iter().map(|name| format!("x.{name}")).collect();
+    let knowledge = knowledge(known_by);
+    let narrowed = narrowed.map(|text| format!(" WHERE ({text})")).unwrap_or_default();
+    let recent = looked_back_on
+        .map(|minutes| format!(" AND after_minutes(x.occurred_at, {minutes}) >= v.as_of"))
+        .unwrap_or_default();
+    format!(
+        "SELECT v.{VINTAGE}, {}\nFROM (\n  SELECT {}, operation, {knowledge} AS known_at,\n         MIN({knowledge}) OVER (PARTITION BY source, record_key ORDER BY record_version, recorded_at, arrival_seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS replaced_at\n  FROM raw_{}{narrowed}\n) AS x\nJOIN {VINTAGES} v ON x.known_at <= v.as_of AND (x.replaced_at IS NULL OR x.replaced_at > v.as_of)\nWHERE x.operation = 'upsert'{recent}",
+        shown.join(", "),
+        columns.join(", "),
+        kind.name()
+    )
+}
+
+/// Every version known at each of many moments.
+pub(crate) fn lifted_versions_view(kind: Kind, known_by: KnownBy) -> String {
+    let columns: Vec<String> = known_columns(kind).iter().map(|name| format!("x.{name}")).collect();
+    format!(
+        "SELECT v.{VINTAGE}, {}, x.operation\nFROM raw_{} x\nJOIN {VINTAGES} v ON x.{} <= v.as_of",
+        columns.join(", "),
+        kind.name(),
+        knowledge(known_by)
     )
 }
 

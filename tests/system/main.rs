@@ -48,4 +48,5 @@ mod signals;
 mod singer;
 mod slack;
 mod stripe;
+mod vintages;
 mod webhooks;

@@ -10,6 +10,9 @@ pub enum EngineError {
     /// The memory allowed was not enough. A smaller query may succeed.
     #[error("the query needs more memory than is allowed: {0}")]
     Memory(String),
+    /// A question cannot be put for many moments at once; each has to be asked by itself.
+    #[error("cannot be asked for many moments at once: {0}")]
+    Lift(String),
     /// A file could not be read; trying again may help.
     #[error("reading failed: {0}")]
     Read(String),

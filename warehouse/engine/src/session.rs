@@ -48,6 +48,9 @@ impl EngineSession {
             .with_memory_pool(Arc::new(FairSpillPool::new(MEMORY_BYTES)))
             .build_arc()?;
         let context = SessionContext::new_with_config_rt(config, runtime);
+        // It loses conditions over three relations: two of them are joined by another condition first, and what the third is
+        // needed for is forgotten (`a_condition_over_three_relations_is_kept`).
+        context.remove_optimizer_rule("eliminate_cross_join");
         context.register_udf(ScalarUDF::from(functions::AfterMinutes::new()));
         context.register_udf(ScalarUDF::from(functions::MicrosBetween::new()));
         context.register_udf(ScalarUDF::from(functions::MulDiv::new()));
@@ -143,6 +146,13 @@ mod tests {
         let session = EngineSession::new().unwrap();
         let (_, batches) = session.query(sql).await.map_err(|error| error.to_string())?;
         Ok(batches[0].column(0).as_primitive::<Int64Type>().iter().next().flatten())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_condition_over_three_relations_is_kept() {
+        let sql = "SELECT COUNT(*) FROM (VALUES (0, 1), (0, 2), (0, 3)) w(v, x) CROSS JOIN (VALUES (1)) p(lag) \
+                   JOIN (VALUES (0, 0), (0, 1), (0, 2)) s(v, x) ON s.x = w.x - p.lag AND s.v = w.v";
+        assert_eq!(number(sql).await, Ok(Some(3)));
     }
 
     #[tokio::test(flavor = "multi_thread")]

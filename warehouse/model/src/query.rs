@@ -67,4 +67,30 @@ pub trait MetricReader: Send + Sync {
         signal: &'a str,
         at: Option<DateTime<Utc>>,
     ) -> BoxFuture<'a, Result<Readings, MetricReadError>>;
+
+    /// The same question at many moments of knowledge, on one snapshot; an answer for each, in their order.
+    fn vintages<'a>(&'a self, queries: &'a [SeriesQuery]) -> BoxFuture<'a, Vec<Result<Series, MetricReadError>>> {
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(queries.len());
+            for query in queries {
+                answers.push(self.series(query).await);
+            }
+            answers
+        })
+    }
+
+    /// What a signal said at many moments, on one snapshot; an answer for each, in their order.
+    fn readings_at<'a>(
+        &'a self,
+        signal: &'a str,
+        moments: &'a [DateTime<Utc>],
+    ) -> BoxFuture<'a, Vec<Result<Readings, MetricReadError>>> {
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(moments.len());
+            for at in moments {
+                answers.push(self.readings(signal, Some(*at)).await);
+            }
+            answers
+        })
+    }
 }

@@ -1,0 +1,350 @@
+//! One question at many moments of knowledge, answered in one scan: what was said then, and then, and then.
+//!
+//! The definitions' texts are lifted over a table of moments, so that the same SQL says what it says at one moment; what cannot
+//! be lifted, and what the movement operator answers faster by itself, is asked moment by moment.
+
+use std::{collections::BTreeSet, sync::atomic::Ordering};
+
+use arrow::{
+    array::{AsArray, RecordBatch},
+    compute::concat_batches,
+    datatypes::Int64Type,
+};
+use atalaya_engine::{EngineError, EngineSession, VINTAGE, VINTAGES, lift};
+use atalaya_model::{Kind, Readings, Series, SeriesQuery};
+use atalaya_store::Snapshot;
+use chrono::{DateTime, Utc};
+
+use crate::{
+    Cell, ConstantTable, EvaluationPlan, Evaluator, MetricsError, Rows,
+    freshness::landings,
+    identities::read_violations,
+    operator,
+    plan::narrowing,
+    readings::{read_readings, reading_columns},
+    records::{known_view_name, lifted_known_view, lifted_versions_view, versions_view_name},
+    series_from_rows,
+};
+
+/// Records times moments that one scan may make: what it holds at once grows with both.
+const MOST_ROWS: u64 = 16_000_000;
+
+/// Moments of one scan at most.
+const MOST_MOMENTS: u64 = 1_024;
+
+/// Constant tables that are the same at all moments.
+const TIMELESS: [&str; 2] = ["policy", "currencies"];
+
+impl Evaluator {
+    /// Answers many questions that differ in their moments and ranges only, in their order.
+    pub async fn vintages_on(&self, queries: &[SeriesQuery], snapshot: &Snapshot) -> Vec<Result<Series, MetricsError>> {
+        let kinds = queries
+            .first()
+            .map(|query| self.kinds_of(&query.metric))
+            .unwrap_or_default();
+        let mut answers = Vec::with_capacity(queries.len());
+        for asked in queries.chunks(moments_of_a_scan(&kinds, snapshot)) {
+            match self.series_of_moments(asked, snapshot).await {
+                Ok(series) => answers.extend(series.into_iter().map(Ok)),
+                // What stops one moment (a rate that was not known yet) must not stop the others.
+                Err(reason) => {
+                    tracing::debug!("asked moment by moment: {reason}");
+                    for query in asked {
+                        answers.push(self.series_on(query, snapshot).await);
+                    }
+                }
+            }
+        }
+        answers
+    }
+
+    /// What a signal said at many moments, in their order.
+    pub async fn readings_of_moments(
+        &self,
+        signal: &str,
+        moments: &[DateTime<Utc>],
+        snapshot: &Snapshot,
+    ) -> Vec<Result<Readings, MetricsError>> {
+        let mut answers = Vec::with_capacity(moments.len());
+        for asked in moments.chunks(moments_of_a_scan(&self.kinds_of(signal), snapshot)) {
+            match self.lifted_readings(signal, asked, snapshot).await {
+                Ok(readings) => answers.extend(readings.into_iter().map(Ok)),
+                Err(reason) => {
+                    tracing::debug!("asked moment by moment: {reason}");
+                    for at in asked {
+                        answers.push(self.readings_on(signal, Some(*at), snapshot).await);
+                    }
+                }
+            }
+        }
+        answers
+    }
+
+    /// How often many moments were answered in one scan.
+    pub fn scans_of_many_moments(&self) -> u64 {
+        self.cache.scans.load(Ordering::Relaxed)
+    }
+
+    /// Answers all of them in one scan; an error where each has to be asked by itself.
+    async fn series_of_moments(
+        &self,
+        queries: &[SeriesQuery],
+        snapshot: &Snapshot,
+    ) -> Result<Vec<Series>, MetricsError> {
+        let [first, .., last] = queries else {
+            return Err(refused("it is asked of one moment"));
+        };
+        let same = |other: &SeriesQuery| {
+            (&other.metric, other.grain, &other.by, other.known_by)
+                == (&first.metric, first.grain, &first.by, first.known_by)
+        };
+        if !queries.iter().all(same) || queries.iter().any(|query| query.as_of.is_none()) {
+            return Err(refused("they are not one question at several moments"));
+        }
+        let now = self.clock().now();
+        let plans: Vec<EvaluationPlan> = queries
+            .iter()
+            .map(|query| self.plan_at(query, now))
+            .collect::<Result<_, _>>()?;
+        let Some(plan) = plans.first().filter(|plan| plan.rounding.is_none()) else {
+            return Err(refused("its parts are rounded to what another question says"));
+        };
+        let engine = |source: EngineError| MetricsError::Engine {
+            metric: first.metric.clone(),
+            source,
+        };
+        let spec = self.spec(&first.metric)?;
+        let session = self.lifted_session(plan, &plans, snapshot).await?;
+        let columns: Vec<&str> = std::iter::once("period_start")
+            .chain(plan.dimensions.iter().map(String::as_str))
+            .chain(spec.unit.columns().iter().copied())
+            .collect();
+        let order: Vec<String> = (1..=plan.dimensions.len() + 2).map(|index| index.to_string()).collect();
+        let select = format!(
+            "SELECT {VINTAGE}, {} FROM {} ORDER BY {}",
+            columns.join(", "),
+            spec.id,
+            order.join(", ")
+        );
+        let rows = apart(&session, &select, plans.len()).await.map_err(engine)?;
+        let mut failures = vec![Vec::new(); plans.len()];
+        for (id, _) in &plan.identities {
+            let select = format!("SELECT * FROM {id} ORDER BY {VINTAGE}");
+            let found = apart(&session, &select, plans.len()).await.map_err(engine)?;
+            for (of_moment, broken) in failures.iter_mut().zip(found) {
+                of_moment.extend(read_violations(id, &broken));
+            }
+        }
+        let landed = landings(&session, &plan.kinds).await.map_err(engine)?;
+        let key = self.proof_key(&first.metric, &plan.kinds, snapshot);
+        let reporting = self.home().settings().reporting_currency;
+        let mut answers = Vec::with_capacity(plans.len());
+        for (((query, plan), batches), failures) in queries.iter().zip(&plans).zip(rows).zip(failures) {
+            let mut rows = Rows::read(spec, plan.dimensions.len(), &batches)?;
+            // What is looked back on is not asked for.
+            let from = plan.periods.first().map(|period| period.start_on);
+            rows.rows.retain(|(day, ..)| from.is_some_and(|from| *day >= from));
+            let points = series_from_rows(spec, plan, rows, None, reporting)?;
+            let fresh_at = newest(&landed, plan.now);
+            answers.push(self.series_of(query, plan, points, failures, &key, fresh_at)?);
+        }
+        // The engine is asked one of them as it always is: a fault in putting them together must not pass for history.
+        let alone = self.series_on(last, snapshot).await?;
+        if answers.last().is_none_or(|together| together.points != alone.points) {
+            tracing::error!("{}: moments asked together differ from one asked alone", first.metric);
+            return Err(refused("together they say otherwise than alone"));
+        }
+        self.cache.scans.fetch_add(1, Ordering::Relaxed);
+        Ok(answers)
+    }
+
+    async fn lifted_readings(
+        &self,
+        signal: &str,
+        moments: &[DateTime<Utc>],
+        snapshot: &Snapshot,
+    ) -> Result<Vec<Readings>, MetricsError> {
+        let [_, .., last] = moments else {
+            return Err(refused("it is asked of one moment"));
+        };
+        let definition = self.signal(signal)?;
+        let plans: Vec<EvaluationPlan> = moments
+            .iter()
+            .map(|at| self.plan_signals(&[signal], Some(*at)))
+            .collect::<Result<_, _>>()?;
+        let Some(plan) = plans.first() else {
+            return Ok(Vec::new());
+        };
+        let engine = |source: EngineError| MetricsError::Engine {
+            metric: signal.to_owned(),
+            source,
+        };
+        let session = self.lifted_session(plan, &plans, snapshot).await?;
+        let columns = reading_columns(definition).join(", ");
+        let select = format!("SELECT {VINTAGE}, {columns} FROM {signal} ORDER BY {VINTAGE}, entity");
+        let rows = apart(&session, &select, plans.len()).await.map_err(engine)?;
+        let landed = landings(&session, &plan.kinds).await.map_err(engine)?;
+        let key = self.proof_key(signal, &plan.kinds, snapshot);
+        let mut answers = Vec::with_capacity(plans.len());
+        for (plan, batches) in plans.iter().zip(rows) {
+            let readings = read_readings(definition, &batches)?;
+            let fresh_at = newest(&landed, plan.now);
+            answers.push(self.readings_of(definition, plan, readings, &key, fresh_at)?);
+        }
+        let alone = self.readings_on(signal, Some(*last), snapshot).await?;
+        if answers
+            .last()
+            .is_none_or(|together| together.readings != alone.readings)
+        {
+            tracing::error!("{signal}: moments asked together differ from one asked alone");
+            return Err(refused("together they say otherwise than alone"));
+        }
+        self.cache.scans.fetch_add(1, Ordering::Relaxed);
+        Ok(answers)
+    }
+
+    /// Whether the movement operator answers a part of it.
+    fn is_computed(&self, plan: &EvaluationPlan, snapshot: &Snapshot) -> bool {
+        let computed = self.stands_in(plan, snapshot);
+        let wanted: Vec<&str> = plan.ids.iter().map(String::as_str).collect();
+        !operator::needed(plan, &wanted, &computed).1.is_empty()
+    }
+
+    /// A session in which every relation has the rows of all moments.
+    async fn lifted_session(
+        &self,
+        plan: &EvaluationPlan,
+        moments: &[EvaluationPlan],
+        snapshot: &Snapshot,
+    ) -> Result<EngineSession, MetricsError> {
+        if self.is_computed(plan, snapshot) {
+            return Err(refused("the movement operator answers it"));
+        }
+        let (timeless, timely): (Vec<ConstantTable>, Vec<ConstantTable>) = plan
+            .constants
+            .iter()
+            .cloned()
+            .partition(|table| TIMELESS.contains(&table.name));
+        let mut lifted: BTreeSet<String> = timely.iter().map(|table| table.name.to_owned()).collect();
+        let mut constants = timeless;
+        constants.extend(timely.into_iter().map(|table| of_all_moments(table, moments)));
+        constants.push(moments_table(moments));
+        let of_moments = EvaluationPlan {
+            constants,
+            ..plan.clone()
+        };
+        let session = self.bare_session(&of_moments, snapshot)?;
+        let ids: Vec<&str> = plan.ids.iter().map(String::as_str).collect();
+        for view in &plan.views {
+            let engine = |source: EngineError| MetricsError::Engine {
+                metric: view.name.clone(),
+                source,
+            };
+            let known = plan.kinds.iter().find(|kind| known_view_name(**kind) == view.name);
+            let versions = plan.kinds.iter().find(|kind| versions_view_name(**kind) == view.name);
+            let text = match (known, versions) {
+                (Some(kind), _) => {
+                    let narrowed = narrowing(*kind, self.catalog(), &ids);
+                    Some(lifted_known_view(
+                        *kind,
+                        plan.known_by,
+                        narrowed.keeps,
+                        narrowed.minutes,
+                    ))
+                }
+                (None, Some(kind)) => Some(lifted_versions_view(*kind, plan.known_by)),
+                (None, None) => lift(&view.sql, &lifted).map_err(engine)?,
+            };
+            if text.is_some() {
+                lifted.insert(view.name.clone());
+            }
+            let text = text.as_ref().unwrap_or(&view.sql);
+            let created = match view.materialise {
+                true => match session.materialise(text).await {
+                    Ok(rows) => session.adopt(&view.name, &rows),
+                    Err(error) => Err(error),
+                },
+                false => session.create_view(&view.name, text).await,
+            };
+            created.map_err(engine)?;
+        }
+        Ok(session)
+    }
+}
+
+/// How many moments one scan of some kinds may answer.
+fn moments_of_a_scan(kinds: &[Kind], snapshot: &Snapshot) -> usize {
+    let rows = |kind: &Kind| {
+        let files = snapshot.tables.get(kind.name()).map_or(&[][..], |table| &table.files);
+        files.iter().map(|file| file.rows).sum::<u64>()
+    };
+    let most = kinds.iter().map(rows).max().unwrap_or(0).max(1);
+    usize::try_from((MOST_ROWS / most).clamp(1, MOST_MOMENTS)).unwrap_or(1)
+}
+
+fn refused(reason: &str) -> MetricsError {
+    MetricsError::Engine {
+        metric: VINTAGES.to_owned(),
+        source: EngineError::Lift(reason.to_owned()),
+    }
+}
+
+/// The newest of ordered instants that is not after another.
+fn newest(ordered: &[DateTime<Utc>], at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let known = ordered.partition_point(|landed| *landed <= at);
+    ordered.get(known.checked_sub(1)?).copied()
+}
+
+/// A constant table with the rows of all moments.
+fn of_all_moments(table: ConstantTable, moments: &[EvaluationPlan]) -> ConstantTable {
+    let columns = std::iter::once((VINTAGE, "BIGINT")).chain(table.columns).collect();
+    let mut rows = Vec::new();
+    for (vintage, moment) in (0_i64..).zip(moments) {
+        let own = moment.constants.iter().find(|own| own.name == table.name);
+        for row in own.into_iter().flat_map(|own| &own.rows) {
+            rows.push(
+                std::iter::once(Cell::Integer(vintage))
+                    .chain(row.iter().cloned())
+                    .collect(),
+            );
+        }
+    }
+    ConstantTable {
+        name: table.name,
+        columns,
+        rows,
+    }
+}
+
+fn moments_table(moments: &[EvaluationPlan]) -> ConstantTable {
+    let rows = (0_i64..).zip(moments);
+    ConstantTable {
+        name: VINTAGES,
+        columns: vec![(VINTAGE, "BIGINT"), ("as_of", "TIMESTAMPTZ")],
+        rows: rows
+            .map(|(vintage, moment)| vec![Cell::Integer(vintage), Cell::Instant(moment.now)])
+            .collect(),
+    }
+}
+
+/// The rows of each moment, the moments' own column left out; the answer is in the order of moments.
+async fn apart(session: &EngineSession, select: &str, moments: usize) -> Result<Vec<Vec<RecordBatch>>, EngineError> {
+    let (schema, batches) = session.query(select).await?;
+    let all = concat_batches(&schema, &batches)?;
+    let of_rows = all
+        .column_by_name(VINTAGE)
+        .and_then(|column| column.as_primitive_opt::<Int64Type>());
+    let of_rows = of_rows.ok_or_else(|| EngineError::Lift("the answer does not tell its moments".to_owned()))?;
+    let others: Vec<usize> = (0..all.num_columns())
+        .filter(|index| schema.field(*index).name() != VINTAGE)
+        .collect();
+    let told = all.project(&others)?;
+    let mut found = Vec::with_capacity(moments);
+    let mut start = 0;
+    for vintage in (0_i64..).take(moments) {
+        let end = start + of_rows.values()[start..].partition_point(|value| *value <= vintage);
+        found.push(vec![told.slice(start, end - start)]);
+        start = end;
+    }
+    Ok(found)
+}
