@@ -13,6 +13,7 @@ mod following;
 mod freshness;
 mod identities;
 mod lifetimes;
+mod moments;
 mod operator;
 mod operator_inputs;
 mod plan;

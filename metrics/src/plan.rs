@@ -250,6 +250,23 @@ impl EvaluationPlan {
     }
 }
 
+impl EvaluationPlan {
+    /// Where its calendar begins, what it looks back on included.
+    pub(crate) fn calendar_from(&self) -> Option<DateTime<Utc>> {
+        let tables = self.constants.iter();
+        let starts = tables
+            .filter(|table| matches!(table.name, "periods" | "days"))
+            .flat_map(|table| {
+                let place = table.columns.iter().position(|(name, _)| *name == "starts_at");
+                table.rows.iter().filter_map(move |row| match row.get(place?) {
+                    Some(Cell::Instant(at)) => Some(*at),
+                    _ => None,
+                })
+            });
+        starts.min()
+    }
+}
+
 /// Kinds of what happens at one instant and is never moved to another one by a later version.
 const MOMENTARY: [Kind; 5] = [
     Kind::HostMetrics,
@@ -287,6 +304,16 @@ pub(crate) fn narrowing<'a>(kind: Kind, catalog: &'a Catalog, ids: &[&str]) -> N
         minutes: longest,
         keeps,
     }
+}
+
+/// Whether nothing of a kind is read but what happened within the calendar.
+pub(crate) fn is_within_calendar(kind: Kind, catalog: &Catalog, ids: &[&str]) -> bool {
+    let view = known_view_name(kind);
+    let mut readers = catalog.in_order(ids);
+    readers.retain(|definition| definition.depends_on.contains(&view));
+    readers
+        .iter()
+        .all(|definition| definition.within_calendar.contains(&view))
 }
 
 /// The same as a condition at one moment.

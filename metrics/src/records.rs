@@ -1,6 +1,5 @@
 //! Records as known: of each, the newest version that was there at the query's knowledge time, unless it was deleted.
 
-use atalaya_engine::{VINTAGE, VINTAGES};
 use atalaya_model::{Kind, KnownBy, SYSTEM_COLUMNS};
 use chrono::{DateTime, Utc};
 
@@ -52,37 +51,25 @@ pub(crate) fn versions_view(kind: Kind, as_of: DateTime<Utc>, known_by: KnownBy)
     )
 }
 
-/// The same for many moments of knowledge (`vintages`): each version at the moments at which it was the newest known.
-/// `narrowed` is a condition on records, `looked_back_on` how long before its moment a record may lie.
-pub(crate) fn lifted_known_view(
-    kind: Kind,
-    known_by: KnownBy,
-    narrowed: Option<&str>,
-    looked_back_on: Option<u32>,
-) -> String {
-    let columns = known_columns(kind);
-    let shown: Vec<String> = columns.iter().map(|name| format!("x.{name}")).collect();
+/// Every version that was the newest known at some time: some columns of it, and from when (`own_known_at`) to when
+/// (`own_replaced_at`). `narrowed` is a condition on records.
+pub(crate) fn known_times(kind: Kind, known_by: KnownBy, columns: &[&str], narrowed: Option<&str>) -> String {
+    let columns = columns.join(", ");
     let knowledge = knowledge(known_by);
     let narrowed = narrowed.map(|text| format!(" WHERE ({text})")).unwrap_or_default();
-    let recent = looked_back_on
-        .map(|minutes| format!(" AND after_minutes(x.occurred_at, {minutes}) >= v.as_of"))
-        .unwrap_or_default();
     format!(
-        "SELECT v.{VINTAGE}, {}\nFROM (\n  SELECT {}, operation, {knowledge} AS known_at,\n         MIN({knowledge}) OVER (PARTITION BY source, record_key ORDER BY record_version, recorded_at, arrival_seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS replaced_at\n  FROM raw_{}{narrowed}\n) AS x\nJOIN {VINTAGES} v ON x.known_at <= v.as_of AND (x.replaced_at IS NULL OR x.replaced_at > v.as_of)\nWHERE x.operation = 'upsert'{recent}",
-        shown.join(", "),
-        columns.join(", "),
+        "SELECT {columns}, occurred_at AS own_happened_at, own_known_at, own_replaced_at\nFROM (\n  SELECT *, {knowledge} AS own_known_at,\n         MIN({knowledge}) OVER (PARTITION BY source, record_key ORDER BY record_version, recorded_at, arrival_seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS own_replaced_at\n  FROM raw_{}{narrowed}\n) AS versions\nWHERE operation = 'upsert' AND (own_replaced_at IS NULL OR own_replaced_at > own_known_at)",
         kind.name()
     )
 }
 
-/// Every version known at each of many moments.
-pub(crate) fn lifted_versions_view(kind: Kind, known_by: KnownBy) -> String {
-    let columns: Vec<String> = known_columns(kind).iter().map(|name| format!("x.{name}")).collect();
+/// Every version, deletions included, and from when it was known.
+pub(crate) fn version_times(kind: Kind, known_by: KnownBy, columns: &[&str]) -> String {
     format!(
-        "SELECT v.{VINTAGE}, {}, x.operation\nFROM raw_{} x\nJOIN {VINTAGES} v ON x.{} <= v.as_of",
+        "SELECT {}, occurred_at AS own_happened_at, {} AS own_known_at\nFROM raw_{}",
         columns.join(", "),
-        kind.name(),
-        knowledge(known_by)
+        knowledge(known_by),
+        kind.name()
     )
 }
 

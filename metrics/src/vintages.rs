@@ -11,26 +11,24 @@ use arrow::{
     datatypes::Int64Type,
 };
 use atalaya_engine::{EngineError, EngineSession, VINTAGE, VINTAGES, lift};
-use atalaya_model::{Kind, Readings, Series, SeriesQuery};
+use atalaya_model::{Readings, Series, SeriesQuery};
 use atalaya_store::Snapshot;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    Cell, ConstantTable, EvaluationPlan, Evaluator, MetricsError, Rows,
+    Cell, ConstantTable, EvaluationPlan, Evaluator, MetricsError, Rows, View,
     freshness::landings,
     identities::read_violations,
+    moments::{Moments, Reads},
     operator,
-    plan::narrowing,
+    plan::{is_within_calendar, narrowing},
     readings::{read_readings, reading_columns},
-    records::{known_view_name, lifted_known_view, lifted_versions_view, versions_view_name},
+    records::{known_view_name, versions_view_name},
     series_from_rows,
 };
 
-/// Records times moments that one scan may make: what it holds at once grows with both.
-const MOST_ROWS: u64 = 16_000_000;
-
 /// Moments of one scan at most.
-const MOST_MOMENTS: u64 = 1_024;
+const MOST_MOMENTS: usize = 1_024;
 
 /// Constant tables that are the same at all moments.
 const TIMELESS: [&str; 2] = ["policy", "currencies"];
@@ -38,14 +36,15 @@ const TIMELESS: [&str; 2] = ["policy", "currencies"];
 impl Evaluator {
     /// Answers many questions that differ in their moments and ranges only, in their order.
     pub async fn vintages_on(&self, queries: &[SeriesQuery], snapshot: &Snapshot) -> Vec<Result<Series, MetricsError>> {
-        let kinds = queries
-            .first()
-            .map(|query| self.kinds_of(&query.metric))
-            .unwrap_or_default();
         let mut answers = Vec::with_capacity(queries.len());
-        for asked in queries.chunks(moments_of_a_scan(&kinds, snapshot)) {
+        let mut open: Vec<&[SeriesQuery]> = queries.chunks(MOST_MOMENTS).rev().collect();
+        while let Some(asked) = open.pop() {
             match self.series_of_moments(asked, snapshot).await {
                 Ok(series) => answers.extend(series.into_iter().map(Ok)),
+                Err(error) if is_too_much(&error) && asked.len() > 2 => {
+                    let (sooner, later) = asked.split_at(asked.len() / 2);
+                    open.extend([later, sooner]);
+                }
                 // What stops one moment (a rate that was not known yet) must not stop the others.
                 Err(reason) => {
                     tracing::debug!("asked moment by moment: {reason}");
@@ -66,9 +65,14 @@ impl Evaluator {
         snapshot: &Snapshot,
     ) -> Vec<Result<Readings, MetricsError>> {
         let mut answers = Vec::with_capacity(moments.len());
-        for asked in moments.chunks(moments_of_a_scan(&self.kinds_of(signal), snapshot)) {
+        let mut open: Vec<&[DateTime<Utc>]> = moments.chunks(MOST_MOMENTS).rev().collect();
+        while let Some(asked) = open.pop() {
             match self.lifted_readings(signal, asked, snapshot).await {
                 Ok(readings) => answers.extend(readings.into_iter().map(Ok)),
+                Err(error) if is_too_much(&error) && asked.len() > 2 => {
+                    let (sooner, later) = asked.split_at(asked.len() / 2);
+                    open.extend([later, sooner]);
+                }
                 Err(reason) => {
                     tracing::debug!("asked moment by moment: {reason}");
                     for at in asked {
@@ -102,13 +106,12 @@ impl Evaluator {
             return Err(refused("they are not one question at several moments"));
         }
         let now = self.clock().now();
-        let plans: Vec<EvaluationPlan> = queries
-            .iter()
-            .map(|query| self.plan_at(query, now))
-            .collect::<Result<_, _>>()?;
-        let Some(plan) = plans.first().filter(|plan| plan.rounding.is_none()) else {
+        let plan_at = |query: &SeriesQuery| Ok(calendar_only(self.plan_at(query, now)?));
+        let plans: Vec<EvaluationPlan> = queries.iter().map(plan_at).collect::<Result<_, MetricsError>>()?;
+        let plan = &self.plan_at(first, now)?;
+        if plan.rounding.is_some() {
             return Err(refused("its parts are rounded to what another question says"));
-        };
+        }
         let engine = |source: EngineError| MetricsError::Engine {
             metric: first.metric.clone(),
             source,
@@ -164,17 +167,13 @@ impl Evaluator {
         moments: &[DateTime<Utc>],
         snapshot: &Snapshot,
     ) -> Result<Vec<Readings>, MetricsError> {
-        let [_, .., last] = moments else {
+        let [first, .., last] = moments else {
             return Err(refused("it is asked of one moment"));
         };
         let definition = self.signal(signal)?;
-        let plans: Vec<EvaluationPlan> = moments
-            .iter()
-            .map(|at| self.plan_signals(&[signal], Some(*at)))
-            .collect::<Result<_, _>>()?;
-        let Some(plan) = plans.first() else {
-            return Ok(Vec::new());
-        };
+        let plan_at = |at: &DateTime<Utc>| Ok(calendar_only(self.plan_signals(&[signal], Some(*at))?));
+        let plans: Vec<EvaluationPlan> = moments.iter().map(plan_at).collect::<Result<_, MetricsError>>()?;
+        let plan = &self.plan_signals(&[signal], Some(*first))?;
         let engine = |source: EngineError| MetricsError::Engine {
             metric: signal.to_owned(),
             source,
@@ -220,6 +219,9 @@ impl Evaluator {
         if self.is_computed(plan, snapshot) {
             return Err(refused("the movement operator answers it"));
         }
+        let Some(in_order) = Moments::of(moments) else {
+            return Err(refused("the moments are not in the order of time"));
+        };
         let (timeless, timely): (Vec<ConstantTable>, Vec<ConstantTable>) = plan
             .constants
             .iter()
@@ -235,6 +237,12 @@ impl Evaluator {
         };
         let session = self.bare_session(&of_moments, snapshot)?;
         let ids: Vec<&str> = plan.ids.iter().map(String::as_str).collect();
+        let is_of_records = |view: &&View| {
+            let mut kinds = plan.kinds.iter();
+            kinds.any(|kind| known_view_name(*kind) == view.name || versions_view_name(*kind) == view.name)
+        };
+        let defined = plan.views.iter().filter(|view| !is_of_records(view));
+        let texts: String = defined.map(|view| format!("{}\n", view.sql)).collect();
         for view in &plan.views {
             let engine = |source: EngineError| MetricsError::Engine {
                 metric: view.name.clone(),
@@ -242,19 +250,20 @@ impl Evaluator {
             };
             let known = plan.kinds.iter().find(|kind| known_view_name(**kind) == view.name);
             let versions = plan.kinds.iter().find(|kind| versions_view_name(**kind) == view.name);
-            let text = match (known, versions) {
-                (Some(kind), _) => {
-                    let narrowed = narrowing(*kind, self.catalog(), &ids);
-                    Some(lifted_known_view(
-                        *kind,
-                        plan.known_by,
-                        narrowed.keeps,
-                        narrowed.minutes,
-                    ))
-                }
-                (None, Some(kind)) => Some(lifted_versions_view(*kind, plan.known_by)),
-                (None, None) => lift(&view.sql, &lifted).map_err(engine)?,
-            };
+            if let Some(kind) = known.or(versions) {
+                let reads = Reads {
+                    known_by: plan.known_by,
+                    narrowing: narrowing(*kind, self.catalog(), &ids),
+                    is_within_calendar: known.is_some() && is_within_calendar(*kind, self.catalog(), &ids),
+                    has_versions: known.is_none(),
+                };
+                let rows = in_order.rows(&session, *kind, &reads, &texts).await;
+                let registered = rows.and_then(|(schema, rows)| session.register_rows(&view.name, schema, rows));
+                registered.map_err(engine)?;
+                lifted.insert(view.name.clone());
+                continue;
+            }
+            let text = lift(&view.sql, &lifted).map_err(engine)?;
             if text.is_some() {
                 lifted.insert(view.name.clone());
             }
@@ -272,14 +281,25 @@ impl Evaluator {
     }
 }
 
-/// How many moments one scan of some kinds may answer.
-fn moments_of_a_scan(kinds: &[Kind], snapshot: &Snapshot) -> usize {
-    let rows = |kind: &Kind| {
-        let files = snapshot.tables.get(kind.name()).map_or(&[][..], |table| &table.files);
-        files.iter().map(|file| file.rows).sum::<u64>()
-    };
-    let most = kinds.iter().map(rows).max().unwrap_or(0).max(1);
-    usize::try_from((MOST_ROWS / most).clamp(1, MOST_MOMENTS)).unwrap_or(1)
+/// A plan of which only the moment and its calendar are needed: there are many of them.
+fn calendar_only(plan: EvaluationPlan) -> EvaluationPlan {
+    EvaluationPlan {
+        views: Vec::new(),
+        identities: Vec::new(),
+        calendar: Vec::new(),
+        ..plan
+    }
+}
+
+/// Whether fewer moments at once would do.
+fn is_too_much(error: &MetricsError) -> bool {
+    matches!(
+        error,
+        MetricsError::Engine {
+            source: EngineError::Memory(_),
+            ..
+        }
+    )
 }
 
 fn refused(reason: &str) -> MetricsError {

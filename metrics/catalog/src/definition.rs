@@ -31,6 +31,8 @@ pub struct Definition {
     /// A condition on a momentary kind's own columns that all it reads of that kind fulfils: where nobody else reads the kind,
     /// nothing else needs to be looked at.
     pub keeps: Option<String>,
+    /// Records of which it reads only those that happened within the days of its calendar, what it looks back on included.
+    pub within_calendar: Vec<String>,
     /// The `SELECT`, with `{by}` where the dimensions asked for go.
     pub sql: String,
     /// The line of the file on which `sql` starts, from 1.
@@ -93,6 +95,8 @@ struct RawHeader {
     evidence: Vec<String>,
     horizon_minutes: Option<u32>,
     keeps: Option<String>,
+    #[serde(default)]
+    within_calendar: Vec<String>,
 }
 
 pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
@@ -196,6 +200,12 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
             format!("lookback_switch {other:?} is no switch of months; there is cac_lag_months"),
         ));
     }
+    if let Some(other) = raw.within_calendar.iter().find(|name| !raw.depends_on.contains(name)) {
+        faults.push(fault(
+            line_of("within_calendar"),
+            format!("within_calendar names {other:?}, which depends_on does not name"),
+        ));
+    }
     if sql.trim().is_empty() {
         faults.push(fault(
             text.lines().count().max(1),
@@ -234,6 +244,7 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Definition, Vec<Fault>> {
         evidence: raw.evidence,
         horizon_minutes: raw.horizon_minutes,
         keeps: raw.keeps,
+        within_calendar: raw.within_calendar,
         sql,
         sql_line,
     })
