@@ -14,6 +14,7 @@ mod freshness;
 mod identities;
 mod lifetimes;
 mod moments;
+mod narrowing;
 mod operator;
 mod operator_inputs;
 mod plan;

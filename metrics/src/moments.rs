@@ -12,7 +12,7 @@ use atalaya_model::{Kind, KnownBy};
 
 use crate::{
     EvaluationPlan, known_columns,
-    plan::Narrowing,
+    narrowing::Narrowing,
     records::{known_times, version_times},
 };
 

@@ -6,7 +6,8 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use crate::{
     Cell, ConstantTable, MetricsError, Policy, known_view, known_view_name,
-    records::{instant_sql, reads_kind, versions_view, versions_view_name},
+    narrowing::{narrowed_at, narrowing},
+    records::{reads_kind, versions_view, versions_view_name},
 };
 
 /// A named `SELECT` of a plan.
@@ -265,64 +266,6 @@ impl EvaluationPlan {
             });
         starts.min()
     }
-}
-
-/// Kinds of what happens at one instant and is never moved to another one by a later version.
-const MOMENTARY: [Kind; 5] = [
-    Kind::HostMetrics,
-    Kind::HttpRequests,
-    Kind::UptimeChecks,
-    Kind::ProductEvents,
-    Kind::VendorEvents,
-];
-
-/// What must be looked at of momentary records.
-#[derive(Debug, Default)]
-pub(crate) struct Narrowing<'a> {
-    /// How many minutes are looked back on; all where there is none.
-    pub(crate) minutes: Option<u32>,
-    /// What the records that are read fulfil.
-    pub(crate) keeps: Option<&'a str>,
-}
-
-/// What must be looked at of a kind: signals that look back on minutes need not open the files of years.
-pub(crate) fn narrowing<'a>(kind: Kind, catalog: &'a Catalog, ids: &[&str]) -> Narrowing<'a> {
-    if !MOMENTARY.contains(&kind) {
-        return Narrowing::default();
-    }
-    let view = known_view_name(kind);
-    let mut readers = catalog.in_order(ids);
-    readers.retain(|definition| definition.depends_on.contains(&view));
-    let longest: Option<u32> = readers
-        .iter()
-        .try_fold(0, |longest, definition| Some(definition.horizon_minutes?.max(longest)));
-    let keeps = match readers.as_slice() {
-        [only] => only.keeps.as_deref(),
-        _ => None,
-    };
-    Narrowing {
-        minutes: longest,
-        keeps,
-    }
-}
-
-/// Whether nothing of a kind is read but what happened within the calendar.
-pub(crate) fn is_within_calendar(kind: Kind, catalog: &Catalog, ids: &[&str]) -> bool {
-    let view = known_view_name(kind);
-    let mut readers = catalog.in_order(ids);
-    readers.retain(|definition| definition.depends_on.contains(&view));
-    readers
-        .iter()
-        .all(|definition| definition.within_calendar.contains(&view))
-}
-
-/// The same as a condition at one moment.
-fn narrowed_at(narrowing: &Narrowing<'_>, now: DateTime<Utc>) -> String {
-    let minutes = narrowing.minutes.map(|minutes| TimeDelta::minutes(i64::from(minutes)));
-    let since = minutes.and_then(|minutes| now.checked_sub_signed(minutes));
-    let since = since.map(|since| format!(" AND occurred_at >= {}", instant_sql(since)));
-    let keeps = narrowing.keeps.map(|keeps| format!(" AND ({keeps})"));
-    since.into_iter().chain(keeps).collect()
 }
 
 /// The moment of a signal: one row.
