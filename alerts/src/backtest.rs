@@ -1,7 +1,7 @@
 //! What a rule would have done: history as it was known at each moment, through the judgement, the standings and the decisions
 //! that watch the present. Nothing is sent and nothing is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use atalaya_model::{HomeSettings, Language, MetricReadError, MetricReader, SeriesQuery};
 use chrono::{DateTime, Utc};
@@ -30,6 +30,9 @@ pub struct Replayed {
     /// How many more times people would have heard of it before its end.
     pub updates: usize,
 }
+
+/// Moments that are asked before the first of them is judged: what they answer is held meanwhile.
+const MOMENTS_AT_ONCE: usize = 1_024;
 
 /// What the rule was told at every moment: one scan answers many of them.
 async fn answers(
@@ -86,9 +89,17 @@ pub async fn backtest(
     let mut replayed: Vec<Replayed> = Vec::new();
     let mut kept: BTreeMap<String, Kept> = BTreeMap::new();
     let mut open: Vec<Incident> = Vec::new();
-    let moments: Vec<DateTime<Utc>> = moments.into_iter().collect();
-    let answers = answers(rule, reader, settings, has_hindsight, &moments).await;
-    for (now, answer) in moments.into_iter().zip(answers) {
+    let mut moments = moments.into_iter();
+    let mut asked: VecDeque<(DateTime<Utc>, Result<Answer, String>)> = VecDeque::new();
+    loop {
+        if asked.is_empty() {
+            let some: Vec<DateTime<Utc>> = moments.by_ref().take(MOMENTS_AT_ONCE).collect();
+            let answers = answers(rule, reader, settings, has_hindsight, &some).await;
+            asked = some.into_iter().zip(answers).collect();
+        }
+        let Some((now, answer)) = asked.pop_front() else {
+            break;
+        };
         let seen = answer.and_then(|answer| see(rule, settings, now, answer));
         let outline = decide(&Case {
             rule,

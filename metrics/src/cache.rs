@@ -26,9 +26,6 @@ const MOST_ANSWERS: usize = 512;
 /// Sums kept: a board asks for some ranges of periods.
 const MOST_FIGURES: usize = 8;
 
-/// Questions at many moments whose answers are kept; each may be thousands of series.
-const MOST_TOLD: usize = 4;
-
 /// Minutes after which a question is computed anew though no data came. Midnights fall on such a boundary in every zone.
 const FRESH_MINUTES: i64 = 5;
 
@@ -64,13 +61,6 @@ pub(crate) struct Asked {
     pub(crate) knowledge: &'static str,
 }
 
-/// What was asked at many moments: the questions, and the pinned data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) queries: Vec<SeriesQuery>,
-    pub(crate) snapshot: String,
-}
-
 /// The newest snapshot and the answers to questions put before.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
@@ -99,8 +89,6 @@ pub(crate) struct Cache {
     pub(crate) updates: AtomicU64,
     /// How often many moments were answered in one scan.
     pub(crate) scans: AtomicU64,
-    /// What was said at many moments, of the questions asked last: nothing about the past of the same data changes.
-    told: Mutex<Vec<(Told, Arc<Vec<Series>>)>>,
     /// Questions that wait for a proof.
     pub(crate) unproved: Unproved,
     /// Tiers and rates as they are known now.
@@ -167,22 +155,6 @@ impl Cache {
         if broken.len() < MOST_ANSWERS {
             broken.insert((asked, identity.to_owned()), lines);
         }
-    }
-
-    /// What was said at the moments of a question, where it was asked before.
-    pub(crate) fn told(&self, asked: &Told) -> Option<Arc<Vec<Series>>> {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = told.iter().find(|(known, _)| known == asked);
-        known.map(|(_, answers)| Arc::clone(answers))
-    }
-
-    /// Keeps what was said at the moments of a question.
-    pub(crate) fn keep_told(&self, asked: Told, answers: Vec<Series>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() >= MOST_TOLD {
-            told.remove(0);
-        }
-        told.push((asked, Arc::new(answers)));
     }
 
     /// For how many frames there are sums.

@@ -161,10 +161,7 @@ impl Evaluator {
     fn proof_of(&self, query: &SeriesQuery, key: &ProofKey) -> (ProofState, Vec<String>) {
         let of_snapshot = self.proofs.get(key);
         let is_covered = self.is_verified_anyway(query);
-        let of_question = match is_covered {
-            true => None,
-            false => self.proofs.get(&key.of_question(query)),
-        };
+        let of_question = self.proofs.get(&key.of_question(query));
         let is_proved = of_question.is_some() || (is_covered && of_snapshot.is_some());
         let verdicts = of_snapshot.into_iter().chain(of_question);
         let differences: Vec<String> = verdicts.flat_map(|verdict| verdict.differences).collect();

@@ -9,10 +9,11 @@ use arrow::{
 };
 use atalaya_engine::{EngineError, EngineSession, VINTAGE};
 use atalaya_model::{Kind, KnownBy};
+use chrono::{DateTime, Utc};
 
 use crate::{
     EvaluationPlan, known_columns,
-    narrowing::Narrowing,
+    narrowing::{Narrowing, narrowed_at},
     records::{known_times, version_times},
 };
 
@@ -23,6 +24,8 @@ pub(crate) struct Moments {
     as_of: Vec<i64>,
     /// Where the calendar of each begins.
     calendar_from: Vec<i64>,
+    first: DateTime<Utc>,
+    last: DateTime<Utc>,
 }
 
 /// Which records of a kind are read at a moment.
@@ -42,7 +45,10 @@ const MOST_ROWS: usize = 16_000_000;
 impl Moments {
     /// The moments of some plans; none where they are not in the order of time.
     pub(crate) fn of(plans: &[EvaluationPlan]) -> Option<Self> {
+        let (first, last) = (plans.first()?.now, plans.last()?.now);
         let moments = Self {
+            first,
+            last,
             as_of: plans.iter().map(|plan| plan.now.timestamp_micros()).collect(),
             calendar_from: plans
                 .iter()
@@ -90,7 +96,13 @@ impl Moments {
         let select = if reads.has_versions {
             version_times(kind, reads.known_by, &columns)
         } else {
-            known_times(kind, reads.known_by, &columns, reads.narrowing.keeps)
+            known_times(
+                kind,
+                reads.known_by,
+                &columns,
+                self.last,
+                &narrowed_at(&reads.narrowing, self.first),
+            )
         };
         let (schema, batches) = session.query(&select).await?;
         let fields = schema.fields().iter().take(columns.len()).cloned();

@@ -51,14 +51,19 @@ pub(crate) fn versions_view(kind: Kind, as_of: DateTime<Utc>, known_by: KnownBy)
     )
 }
 
-/// Every version that was the newest known at some time: some columns of it, and from when (`own_known_at`) to when
-/// (`own_replaced_at`). `narrowed` is a condition on records.
-pub(crate) fn known_times(kind: Kind, known_by: KnownBy, columns: &[&str], narrowed: Option<&str>) -> String {
+/// Every version that was the newest known at some time up to `last`: some columns of it, and from when (`own_known_at`) to
+/// when (`own_replaced_at`). `narrowed` is a condition on records (` AND ...`, or nothing).
+pub(crate) fn known_times(
+    kind: Kind,
+    known_by: KnownBy,
+    columns: &[&str],
+    last: DateTime<Utc>,
+    narrowed: &str,
+) -> String {
     let columns = columns.join(", ");
-    let knowledge = knowledge(known_by);
-    let narrowed = narrowed.map(|text| format!(" WHERE ({text})")).unwrap_or_default();
+    let (knowledge, last) = (knowledge(known_by), instant_sql(last));
     format!(
-        "SELECT {columns}, occurred_at AS own_happened_at, own_known_at, own_replaced_at\nFROM (\n  SELECT *, {knowledge} AS own_known_at,\n         MIN({knowledge}) OVER (PARTITION BY source, record_key ORDER BY record_version, recorded_at, arrival_seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS own_replaced_at\n  FROM raw_{}{narrowed}\n) AS versions\nWHERE operation = 'upsert' AND (own_replaced_at IS NULL OR own_replaced_at > own_known_at)",
+        "SELECT {columns}, occurred_at AS own_happened_at, own_known_at, own_replaced_at\nFROM (\n  SELECT *, {knowledge} AS own_known_at,\n         MIN({knowledge}) OVER (PARTITION BY source, record_key ORDER BY record_version, recorded_at, arrival_seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS own_replaced_at\n  FROM raw_{}\n  WHERE {knowledge} <= {last}{narrowed}\n) AS versions\nWHERE operation = 'upsert' AND (own_replaced_at IS NULL OR own_replaced_at > own_known_at)",
         kind.name()
     )
 }

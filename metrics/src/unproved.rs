@@ -34,6 +34,14 @@ impl Evaluator {
         unproved.told.notify_one();
     }
 
+    /// Has a question that was taken wait again, before all others.
+    pub fn put_back(&self, query: SeriesQuery) {
+        let unproved = &self.cache.unproved;
+        let mut waiting = unproved.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push_front(query);
+        unproved.told.notify_one();
+    }
+
     /// The question that waits longest; waits for one where there is none.
     pub async fn next_unproved(&self) -> SeriesQuery {
         loop {

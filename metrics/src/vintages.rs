@@ -17,7 +17,6 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     Cell, ConstantTable, EvaluationPlan, Evaluator, MetricsError, Rows, View,
-    cache::Told,
     freshness::landings,
     identities::read_violations,
     moments::{Moments, Reads},
@@ -31,49 +30,30 @@ use crate::{
 /// Moments of one scan at most.
 const MOST_MOMENTS: usize = 1_024;
 
+/// Moments of a scan at least: fewer are asked one by one.
+const FEWEST_MOMENTS: usize = 8;
+
+/// Rows of an identity that are told, as of one question.
+const MOST_VIOLATIONS: usize = 20;
+
 /// Constant tables that are the same at all moments.
 const TIMELESS: [&str; 2] = ["policy", "currencies"];
 
 impl Evaluator {
     /// Answers many questions that differ in their moments and ranges only, in their order.
     pub async fn vintages_on(&self, queries: &[SeriesQuery], snapshot: &Snapshot) -> Vec<Result<Series, MetricsError>> {
-        let kinds = queries.first().map(|query| self.kinds_of(&query.metric));
-        let names: Vec<&str> = kinds.iter().flatten().map(|kind| kind.name()).collect();
-        let asked_before = Told {
-            queries: queries.to_vec(),
-            snapshot: snapshot.id(&names),
-        };
-        if let Some(told) = self.cache.told(&asked_before) {
-            let known = queries.iter().zip(told.iter());
-            return known
-                .map(|(query, series)| Ok(self.proved_since(series, query, snapshot)))
-                .collect();
-        }
-        let mut answers: Vec<Result<Series, MetricsError>> = Vec::with_capacity(queries.len());
-        let mut open: Vec<&[SeriesQuery]> = queries.chunks(MOST_MOMENTS).rev().collect();
-        while let Some(asked) = open.pop() {
+        let mut answers = Vec::with_capacity(queries.len());
+        let mut scans = Scans::default();
+        while let Some(asked) = scans.next(queries, answers.len()) {
             match self.series_of_moments(asked, snapshot).await {
                 Ok(series) => answers.extend(series.into_iter().map(Ok)),
-                Err(error) if is_too_much(&error) && asked.len() > 2 => {
-                    let (sooner, later) = asked.split_at(asked.len() / 2);
-                    open.extend([later, sooner]);
-                }
-                // What stops one moment (a rate that was not known yet) must not stop the others.
-                Err(reason) => {
-                    tracing::debug!("asked moment by moment: {reason}");
+                Err(error) if scans.takes_fewer(&error, asked.len()) => {}
+                Err(_) => {
                     for query in asked {
                         answers.push(self.series_on(query, snapshot).await);
                     }
                 }
             }
-        }
-        // The present is not over: what is asked of it is asked anew.
-        let is_past = queries
-            .iter()
-            .all(|query| query.as_of.is_some_and(|as_of| as_of < self.clock().now()));
-        let told: Option<Vec<Series>> = answers.iter().map(|answer| answer.as_ref().ok().cloned()).collect();
-        if let Some(told) = told.filter(|_| is_past) {
-            self.cache.keep_told(asked_before, told);
         }
         answers
     }
@@ -86,16 +66,12 @@ impl Evaluator {
         snapshot: &Snapshot,
     ) -> Vec<Result<Readings, MetricsError>> {
         let mut answers = Vec::with_capacity(moments.len());
-        let mut open: Vec<&[DateTime<Utc>]> = moments.chunks(MOST_MOMENTS).rev().collect();
-        while let Some(asked) = open.pop() {
+        let mut scans = Scans::default();
+        while let Some(asked) = scans.next(moments, answers.len()) {
             match self.lifted_readings(signal, asked, snapshot).await {
                 Ok(readings) => answers.extend(readings.into_iter().map(Ok)),
-                Err(error) if is_too_much(&error) && asked.len() > 2 => {
-                    let (sooner, later) = asked.split_at(asked.len() / 2);
-                    open.extend([later, sooner]);
-                }
-                Err(reason) => {
-                    tracing::debug!("asked moment by moment: {reason}");
+                Err(error) if scans.takes_fewer(&error, asked.len()) => {}
+                Err(_) => {
                     for at in asked {
                         answers.push(self.readings_on(signal, Some(*at), snapshot).await);
                     }
@@ -116,7 +92,7 @@ impl Evaluator {
         queries: &[SeriesQuery],
         snapshot: &Snapshot,
     ) -> Result<Vec<Series>, MetricsError> {
-        let [first, .., last] = queries else {
+        let [first, _, ..] = queries else {
             return Err(refused("it is asked of one moment"));
         };
         let same = |other: &SeriesQuery| {
@@ -156,7 +132,7 @@ impl Evaluator {
             let select = format!("SELECT * FROM {id} ORDER BY {VINTAGE}");
             let found = apart(&session, &select, plans.len()).await.map_err(engine)?;
             for (of_moment, broken) in failures.iter_mut().zip(found) {
-                of_moment.extend(read_violations(id, &broken));
+                of_moment.extend(read_violations(id, &broken).into_iter().take(MOST_VIOLATIONS));
             }
         }
         let landed = landings(&session, &plan.kinds).await.map_err(engine)?;
@@ -172,9 +148,12 @@ impl Evaluator {
             let fresh_at = newest(&landed, plan.now);
             answers.push(self.series_of(query, plan, points, failures, &key, fresh_at)?);
         }
-        // The engine is asked one of them as it always is: a fault in putting them together must not pass for history.
-        let alone = self.series_on(last, snapshot).await?;
-        if answers.last().is_none_or(|together| together.points != alone.points) {
+        // The engine is asked one of them as it always is: a fault in putting them together must not pass for history. One
+        // from the middle has both what is replaced later and what has been replaced.
+        let place = queries.len() / 2;
+        if let (Some(query), Some(together)) = (queries.get(place), answers.get(place))
+            && *together != self.series_on(query, snapshot).await?
+        {
             tracing::error!("{}: moments asked together differ from one asked alone", first.metric);
             return Err(refused("together they say otherwise than alone"));
         }
@@ -188,7 +167,7 @@ impl Evaluator {
         moments: &[DateTime<Utc>],
         snapshot: &Snapshot,
     ) -> Result<Vec<Readings>, MetricsError> {
-        let [first, .., last] = moments else {
+        let [first, _, ..] = moments else {
             return Err(refused("it is asked of one moment"));
         };
         let definition = self.signal(signal)?;
@@ -211,10 +190,9 @@ impl Evaluator {
             let fresh_at = newest(&landed, plan.now);
             answers.push(self.readings_of(definition, plan, readings, &key, fresh_at)?);
         }
-        let alone = self.readings_on(signal, Some(*last), snapshot).await?;
-        if answers
-            .last()
-            .is_none_or(|together| together.readings != alone.readings)
+        let place = moments.len() / 2;
+        if let (Some(at), Some(together)) = (moments.get(place), answers.get(place))
+            && *together != self.readings_on(signal, Some(*at), snapshot).await?
         {
             tracing::error!("{signal}: moments asked together differ from one asked alone");
             return Err(refused("together they say otherwise than alone"));
@@ -312,15 +290,46 @@ fn calendar_only(plan: EvaluationPlan) -> EvaluationPlan {
     }
 }
 
-/// Whether fewer moments at once would do.
-fn is_too_much(error: &MetricsError) -> bool {
-    matches!(
-        error,
-        MetricsError::Engine {
-            source: EngineError::Memory(_),
-            ..
+/// How many moments are answered at once: fewer where they take too much, and those that cannot be answered so, one by one.
+struct Scans {
+    most: usize,
+}
+
+impl Default for Scans {
+    fn default() -> Self {
+        Self { most: MOST_MOMENTS }
+    }
+}
+
+impl Scans {
+    /// What is asked next, after so many answers.
+    fn next<'a, T>(&self, all: &'a [T], answered: usize) -> Option<&'a [T]> {
+        let rest = all.get(answered..).filter(|rest| !rest.is_empty())?;
+        rest.get(..self.most.min(rest.len()))
+    }
+
+    /// Whether fewer than those that failed are tried. What stops one moment (a rate that was not known yet) must not stop the
+    /// others: they are asked one by one.
+    fn takes_fewer(&mut self, error: &MetricsError, asked: usize) -> bool {
+        let MetricsError::Engine { source, .. } = error else {
+            tracing::warn!("asked moment by moment: {error}");
+            return false;
+        };
+        match source {
+            EngineError::Memory(_) if asked >= 2 * FEWEST_MOMENTS => {
+                self.most = asked / 2;
+                true
+            }
+            EngineError::Memory(_) | EngineError::Lift(_) => {
+                tracing::debug!("asked moment by moment: {error}");
+                false
+            }
+            _ => {
+                tracing::warn!("asked moment by moment: {error}");
+                false
+            }
         }
-    )
+    }
 }
 
 fn refused(reason: &str) -> MetricsError {

@@ -11,10 +11,18 @@ use crate::{
 
 /// Checks the bytes that a question reads, asks both engines, and keeps the verdict: a line for each cell that differs.
 pub async fn prove(evaluator: &Evaluator, snapshot: &Snapshot, query: &SeriesQuery) -> Result<Vec<String>, SqlError> {
-    let worker = Worker::find()?;
     let spec = evaluator.spec(&query.metric)?;
+    let kinds = evaluator.kinds_of(&spec.id);
+    let key = evaluator.proof_key(&spec.id, &kinds, snapshot).of_question(query);
+    if let Some(known) = evaluator.proofs().get(&key) {
+        return Ok(known.differences);
+    }
+    let worker = Worker::find()?;
     let plan = evaluator.plan(query)?;
-    let faults = tokio::task::block_in_place(|| check_bytes(snapshot))?;
+    let mut read = snapshot.clone();
+    read.tables
+        .retain(|table, _| kinds.iter().any(|kind| kind.name() == table));
+    let faults = tokio::task::block_in_place(|| check_bytes(&read))?;
     let session = evaluator.session(&plan, snapshot).await?;
     let (_, batches) = session
         .query(&plan.select)
@@ -30,6 +38,5 @@ pub async fn prove(evaluator: &Evaluator, snapshot: &Snapshot, query: &SeriesQue
         let theirs = Rows::read(spec, plan.dimensions.len(), &answer?.batches)?;
         differences.extend(differences_of(spec, query.grain, &plan.dimensions, ours.clone(), theirs).1);
     }
-    let key = evaluator.proof_key(&spec.id, &evaluator.kinds_of(&spec.id), snapshot);
-    keep_verdict_of(evaluator, &key.of_question(query), spec, differences, &faults)
+    keep_verdict_of(evaluator, &key, spec, differences, &faults)
 }

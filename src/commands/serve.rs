@@ -262,13 +262,27 @@ fn watch_commits(
     landings
 }
 
-/// Proves one question after another, until none waits; how many have a verdict now. What could not be proved is not told to
-/// boards, which would ask it again at once.
-async fn prove_questions(evaluator: &Evaluator, snapshot: &Snapshot, first: SeriesQuery) -> usize {
+/// Questions proved in a row before the newest snapshot is looked after again.
+const QUESTIONS_IN_A_ROW: usize = 8;
+
+/// Proves some of the questions that wait, each on the data that are newest then; how many have a verdict now. What could
+/// not be proved is not told to boards, which would ask it again at once.
+async fn prove_questions(
+    evaluator: &Evaluator,
+    newest: &watch::Receiver<Option<Snapshot>>,
+    first: Option<SeriesQuery>,
+) -> usize {
     let mut proved = 0;
-    let mut next = Some(first);
-    while let Some(query) = next {
-        let found = atalaya_sql::prove(evaluator, snapshot, &query).await;
+    let mut next = first.or_else(|| evaluator.take_unproved());
+    for _ in 0..QUESTIONS_IN_A_ROW {
+        let Some(query) = next.take() else {
+            break;
+        };
+        let snapshot = newest.borrow().clone();
+        let Some(snapshot) = snapshot else {
+            break;
+        };
+        let found = atalaya_sql::prove(evaluator, &snapshot, &query).await;
         proved += usize::from(found.is_ok());
         match found {
             Ok(differences) if differences.is_empty() => {}
@@ -276,6 +290,10 @@ async fn prove_questions(evaluator: &Evaluator, snapshot: &Snapshot, first: Seri
             Err(error) => tracing::warn!("a question of {} stays unproved: {error}", query.metric),
         }
         next = evaluator.take_unproved();
+    }
+    // Who was taken and not asked waits again.
+    if let Some(query) = next {
+        evaluator.put_back(query);
     }
     proved
 }
@@ -296,10 +314,7 @@ async fn prove(
             asked = evaluator.next_unproved() => Some(asked),
         };
         if let Some(asked) = asked {
-            let snapshot = newest.borrow().clone();
-            if let Some(snapshot) = snapshot
-                && prove_questions(&evaluator, &snapshot, asked).await > 0
-            {
+            if prove_questions(&evaluator, &newest, Some(asked)).await > 0 {
                 changed.send_modify(|count| *count += 1);
             }
             continue;
@@ -314,7 +329,11 @@ async fn prove(
             }
             Ok(found) => {
                 let (differences, faults) = (found.differences.len(), found.byte_faults.len());
-                tracing::error!("{differences} differences, {faults} byte faults: see `atalaya verify`");
+                let (broken, witnessed) = (found.violations.len(), found.testimony.differences.len());
+                tracing::error!(
+                    "{differences} differences, {faults} byte faults, {broken} rows that break an identity, \
+                     {witnessed} differences of the witness: see `atalaya verify`"
+                );
             }
             Err(error) => tracing::warn!("figures stay unproved: {error}"),
         }
@@ -328,6 +347,8 @@ async fn prove(
             Ok(_) => {}
             Err(error) => tracing::warn!("sums that follow commits stay uncompared: {error}"),
         }
+        // Where commits never end, questions would otherwise wait for ever.
+        prove_questions(&evaluator, &newest, None).await;
         changed.send_modify(|count| *count += 1);
         if snapshot.has_rows_in_the_log() {
             let mut pause = tokio::time::interval(began.elapsed() * PROOF_PAUSE);

@@ -1,10 +1,12 @@
-//! Questions beyond what is verified of every snapshot: each is proved of itself when somebody asks it.
+//! Questions that nobody has verified, or nobody verifies: each is proved of itself when somebody asks it.
 
 use serde_json::Value;
 
 use crate::{owner::serve, pulse::until, segments::home};
 
-const QUESTIONS: [&[&str]; 5] = [
+const QUESTIONS: [&[&str]; 7] = [
+    &["mrr"],
+    &["customers", "--policy", "stripe"],
     &["mrr", "--grain", "week"],
     &["mrr_movement_events", "--by", "country,plan"],
     &["mrr", "--by", "country", "--as-of", "2026-03-15"],

@@ -99,33 +99,6 @@ async fn every_metric_says_of_many_moments_what_it_says_of_each() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_past_of_the_same_data_is_told_again_without_a_scan() {
-    let (_home, store, clock) = company();
-    let evaluator = Evaluator::new(store.clone(), clock).unwrap();
-    let snapshot = Snapshot::latest(&store).await.unwrap();
-    let ask = |metric: &'static str, extra: i64| {
-        let queries: Vec<SeriesQuery> = moments()
-            .into_iter()
-            .map(|at| question(metric, Grain::Day, &[], at + TimeDelta::days(extra)))
-            .collect();
-        let (evaluator, snapshot) = (&evaluator, &snapshot);
-        async move {
-            let found = evaluator.vintages_on(&queries, snapshot).await;
-            let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
-            (found, evaluator.scans_of_many_moments())
-        }
-    };
-    let (first, scans) = ask("revenue", 0).await;
-    assert_eq!(scans, 1);
-    assert_eq!(ask("revenue", 0).await, (first, 1));
-    // Other moments, other metrics, and a present that goes on are asked.
-    assert_eq!(ask("revenue", 1).await.1, 2);
-    assert_eq!(ask("orders", 0).await.1, 3);
-    assert_eq!(ask("revenue", 400).await.1, 4);
-    assert_eq!(ask("revenue", 400).await.1, 5);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn every_signal_says_of_many_moments_what_it_says_of_each() {
     let (_home, store, clock) = company();
     let evaluator = Evaluator::new(store.clone(), clock).unwrap();

@@ -1,11 +1,12 @@
 --- id = "customer_attributes"
 --- unit = "rows"
---- description_en = "The attributes figures are split by, and from when to when a customer had them. Each is what was last said of it, whichever source said it; what was said first counts since ever."
---- description_es = "Los atributos por los que se desglosan las cifras y desde cuándo hasta cuándo los tuvo un cliente. Cada uno es lo último que se dijo de él, sea cual sea la fuente; lo que se dijo primero vale desde siempre."
+--- description_en = "The attributes figures are split by, and from when to when a customer had them. Each is what was last said of it, whichever source said it; what was first said of each counts since ever."
+--- description_es = "Los atributos por los que se desglosan las cifras y desde cuándo hasta cuándo los tuvo un cliente. Cada uno es lo último que se dijo de él, sea cual sea la fuente; lo primero que se dijo de cada uno vale desde siempre."
 --- depends_on = ["customers_versions"]
 --- source = "metric-rules D7: slowly changing attributes taken as of the period"
 -- A version that repeats its record says nothing: two sources that disagree would otherwise take turns at every update.
--- A record that is taken back says no more from then on; what it said before stays true of its time.
+-- A record that is taken back says no more from then on; what it said before stays true of its time. What is learned of a customer
+-- for the first time was so before: a country that nobody had told is no move.
 WITH versions AS (
   SELECT customer_id, source, record_key, operation, country, market, channel, recorded_at, arrival_seq,
          MIN(recorded_at) OVER (PARTITION BY source, record_key ORDER BY record_version, recorded_at, arrival_seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS replaced_at
@@ -41,13 +42,25 @@ WITH versions AS (
          MAX(CASE WHEN market_standing = 1 THEN market END) AS market, MAX(CASE WHEN channel_standing = 1 THEN channel END) AS channel
   FROM ranked
   GROUP BY customer_id, from_at
+), known AS (
+  SELECT s.*,
+         MIN(CASE WHEN s.country IS NOT NULL THEN s.from_at END) OVER (PARTITION BY s.customer_id) AS country_at,
+         MIN(CASE WHEN s.market IS NOT NULL THEN s.from_at END) OVER (PARTITION BY s.customer_id) AS market_at,
+         MIN(CASE WHEN s.channel IS NOT NULL THEN s.from_at END) OVER (PARTITION BY s.customer_id) AS channel_at
+  FROM standing s
+), since_ever AS (
+  SELECT k.customer_id, k.from_at,
+         CASE WHEN k.from_at < k.country_at THEN MAX(CASE WHEN k.from_at = k.country_at THEN k.country END) OVER (PARTITION BY k.customer_id) ELSE k.country END AS country,
+         CASE WHEN k.from_at < k.market_at THEN MAX(CASE WHEN k.from_at = k.market_at THEN k.market END) OVER (PARTITION BY k.customer_id) ELSE k.market END AS market,
+         CASE WHEN k.from_at < k.channel_at THEN MAX(CASE WHEN k.from_at = k.channel_at THEN k.channel END) OVER (PARTITION BY k.customer_id) ELSE k.channel END AS channel
+  FROM known k
 ), followed AS (
   SELECT s.customer_id, s.from_at, s.country, s.market, s.channel,
          LAG(s.from_at) OVER (PARTITION BY s.customer_id ORDER BY s.from_at) AS former_at,
          LAG(s.country) OVER (PARTITION BY s.customer_id ORDER BY s.from_at) AS former_country,
          LAG(s.market) OVER (PARTITION BY s.customer_id ORDER BY s.from_at) AS former_market,
          LAG(s.channel) OVER (PARTITION BY s.customer_id ORDER BY s.from_at) AS former_channel
-  FROM standing s
+  FROM since_ever s
 )
 SELECT f.customer_id, f.country, f.market, f.channel, CASE WHEN f.former_at IS NOT NULL THEN f.from_at END AS from_at,
        LEAD(f.from_at) OVER (PARTITION BY f.customer_id ORDER BY f.from_at) AS to_at,

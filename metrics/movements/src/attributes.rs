@@ -121,15 +121,33 @@ pub(crate) fn spans(profiles: &mut [Profile]) -> Vec<Span> {
     let mut instants: Vec<i64> = said.iter().map(|statement| statement.profile.recorded_at).collect();
     instants.sort_unstable();
     instants.dedup();
+    let mut told: Vec<Attributes> = instants.iter().map(|instant| said_at(&said, *instant)).collect();
+    since_ever(&mut told);
     let mut spans: Vec<Span> = Vec::new();
-    for instant in instants {
-        let attributes = said_at(&said, instant);
+    for (instant, attributes) in instants.into_iter().zip(told) {
         if spans.last().is_none_or(|last| last.attributes != attributes) {
             let from_at = if spans.is_empty() { i64::MIN } else { instant };
             spans.push(Span { from_at, attributes });
         }
     }
     spans
+}
+
+/// What is learned of a customer for the first time was so before.
+fn since_ever(told: &mut [Attributes]) {
+    fn fill(told: &mut [Attributes], of: fn(&mut Attributes) -> &mut u32) {
+        let first = told.iter_mut().position(|attributes| *of(attributes) != NONE);
+        let Some((before, [known, ..])) = first.map(|first| told.split_at_mut(first)) else {
+            return;
+        };
+        let known = *of(known);
+        for attributes in before {
+            *of(attributes) = known;
+        }
+    }
+    fill(told, |attributes| &mut attributes.country);
+    fill(told, |attributes| &mut attributes.market);
+    fill(told, |attributes| &mut attributes.channel);
 }
 
 /// A version that says something new of its record, and until when it stands.
@@ -227,8 +245,8 @@ mod tests {
             profile("b", 1, 20, Some((2, 9))),
             profile("a", 2, 30, Some((1, NONE))),
         ];
-        // The channel is known from one of them only, and stays when the other speaks.
-        assert_eq!(found(told), [(EVER, 1, NONE), (20, 2, 9)]);
+        // The channel is known from one of them only, later, was so before, and stays when the other speaks.
+        assert_eq!(found(told), [(EVER, 1, 9), (20, 2, 9)]);
         let told = vec![profile("b", 1, 20, Some((2, 9))), profile("a", 1, 30, Some((1, NONE)))];
         assert_eq!(found(told), [(EVER, 2, 9), (30, 1, 9)]);
     }

@@ -143,6 +143,9 @@ fn prepare(factor: &mut TableFactor, known: &BTreeSet<String>) -> Result<bool, S
             if is_lifted && alias.is_none() {
                 return Err("a SELECT that is read has no name".to_owned());
             }
+            if is_lifted && !has_vintage(&subquery.body) {
+                return Err("a SELECT that is read has all columns of a relation".to_owned());
+            }
             Ok(is_lifted)
         }
         _ => Err("a relation is neither a table nor a SELECT".to_owned()),
@@ -186,6 +189,9 @@ fn lift_select(select: &mut Select, known: &BTreeSet<String>) -> Result<(), Stri
     let [only] = select.from.as_mut_slice() else {
         return Err("relations are joined by words, not by commas".to_owned());
     };
+    if !select.named_window.is_empty() {
+        return Err("windows with names are not in the dialect".to_owned());
+    }
     let own = join_moments(only, known)?;
     for item in &mut select.projection {
         let _ = visit_expressions_mut(item, |expr| {
@@ -439,6 +445,14 @@ mod tests {
             ("SELECT COUNT(*) FROM t", "has no name"),
             ("SELECT 1 AS x, t.* FROM t", "behind other columns"),
             ("SELECT * FROM t CROSS JOIN u", "all columns of all"),
+            (
+                "SELECT d.a FROM policy LEFT JOIN (SELECT t.*, 1 AS k FROM t) d ON d.a = 1",
+                "has all columns of a relation",
+            ),
+            (
+                "SELECT LAG(t.a) OVER w AS b FROM t WINDOW w AS (ORDER BY t.a)",
+                "windows with names",
+            ),
         ] {
             let error = lifted(select).unwrap_err();
             assert!(error.contains(reason), "{select}: {error}");
