@@ -60,6 +60,14 @@ async fn answers(
             _ => None,
         })
         .collect();
+    if has_hindsight {
+        // There is one moment of knowledge, the present, whose answers are kept: many looks of a day ask the same.
+        let mut found = Vec::with_capacity(queries.len());
+        for query in &queries {
+            found.push(told(reader.series(query).await.map(Answer::Series)));
+        }
+        return found;
+    }
     let series = reader.vintages(&queries).await.into_iter();
     series.map(|found| told(found.map(Answer::Series))).collect()
 }

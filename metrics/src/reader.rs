@@ -76,14 +76,6 @@ impl MetricReader for Evaluator {
                     return queries.iter().map(failed).collect();
                 }
             };
-            // What is asked of the present is asked again and again, and kept.
-            if queries.iter().any(|query| query.as_of.is_none()) {
-                let mut answers = Vec::with_capacity(queries.len());
-                for query in queries {
-                    answers.push(self.series(query).await);
-                }
-                return answers;
-            }
             let answers = self.vintages_on(queries, &snapshot).await.into_iter();
             answers
                 .map(|answer| answer.map_err(|error| MetricReadError::from(&error)))

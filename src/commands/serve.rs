@@ -275,11 +275,11 @@ async fn prove_questions(
     let mut proved = 0;
     let mut next = first.or_else(|| evaluator.take_unproved());
     for _ in 0..QUESTIONS_IN_A_ROW {
-        let Some(query) = next.take() else {
-            break;
-        };
         let snapshot = newest.borrow().clone();
         let Some(snapshot) = snapshot else {
+            break;
+        };
+        let Some(query) = next.take() else {
             break;
         };
         let found = atalaya_sql::prove(evaluator, &snapshot, &query).await;
